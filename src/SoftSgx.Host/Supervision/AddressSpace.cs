@@ -79,6 +79,13 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         return true;
     }
 
+    /// <summary>Reads enclave memory from the EPC pages themselves, up to the end of a page at most; false outside enclaves.</summary>
+    internal bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
+    {
+        read = 0;
+        return Enclaves.TryFind(address, out EnclaveMapping mapping) && mapping.Owner.Enclave.TryReadPage(address, destination, out read);
+    }
+
     /// <inheritdoc/>
     public bool TryRead(ulong address, Span<byte> destination) => Memory.TryRead(address, destination);
 
