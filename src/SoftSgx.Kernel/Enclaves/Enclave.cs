@@ -124,7 +124,8 @@ public sealed partial class Enclave
 
     /// <summary>
     /// Ends the enclave once its last reference, descriptor or mapping, is gone: removes its pages from the EPC, children
-    /// first, then the SECS, then the version arrays, and disposes of the inode. Does nothing the second time.
+    /// first, then the SECS, then the version arrays, and disposes of the inode. Does nothing the second time. Waits for an ioctl in
+    /// progress, which holds a reference of its own in a kernel.
     /// </summary>
     /// <remarks>
     /// The caller sees to it that no thread is inside. Should one be, EREMOVE refuses and the pages concerned stay until the next
@@ -132,14 +133,28 @@ public sealed partial class Enclave
     /// </remarks>
     public void Release()
     {
-        lock (Lock)
+        _dead = true; // an ioctl in progress ends at its next page
+        SpinWait wait = default;
+        while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
         {
-            RemoveAllPages();
-            if (!_inodeDisposed && _pages.Count == 0)
+            wait.SpinOnce();
+        }
+
+        try
+        {
+            lock (Lock)
             {
-                _inodeDisposed = true;
-                _inode.Dispose();
+                RemoveAllPages();
+                if (!_inodeDisposed && _pages.Count == 0)
+                {
+                    _inodeDisposed = true;
+                    _inode.Dispose();
+                }
             }
+        }
+        finally
+        {
+            Volatile.Write(ref _ioctlInProgress, 0);
         }
     }
 
@@ -152,11 +167,19 @@ public sealed partial class Enclave
         }
     }
 
-    /// <summary>CREATE succeeded.</summary>
-    internal void OnCreated(in Secs secs, int secsPage)
+    /// <summary>ECREATE succeeded: sets the inode's size, takes over the SECS page and is created.</summary>
+    /// <returns>
+    /// <see langword="false"/>, with nothing changed, if the inode cannot have the size or the enclave was released meanwhile.
+    /// </returns>
+    internal bool TryBegin(in Secs secs, int secsPage)
     {
         lock (Lock)
         {
+            if (_dead || !_inode.TrySetSize(secs.EnclaveSize))
+            {
+                return false;
+            }
+
             Base = secs.BaseAddress;
             Size = secs.EnclaveSize;
             SecsPage = secsPage;
@@ -164,8 +187,8 @@ public sealed partial class Enclave
             AllowedAttributes = Abi == DeviceAbi.V22
                 ? AllowedAttributes | UnprivilegedAttributes
                 : UnprivilegedAttributes;
-            _inode.SetSize(Size);
             _created = true; // last: from here on others read the rest without a lock
+            return true;
         }
     }
 

@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
-using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
 
@@ -11,7 +10,8 @@ namespace SoftSgx.Kernel;
 /// </summary>
 /// <remarks>
 /// EINVAL: already created; the size is no power of two, or beyond what a backing file can have. EFAULT: the argument or the
-/// SECS cannot be read. ENOMEM: no EPC page for the SECS or its version array. EIO: ECREATE failed. With
+/// SECS cannot be read. ENOMEM: no EPC page for the SECS or its version array, or the host
+/// cannot hold an enclave of that size. EIO: ECREATE failed. With
 /// <see cref="DeviceAbi.V22"/> the kernel validates the SECS by itself, with EINVAL.
 /// </remarks>
 internal static class Create
@@ -72,16 +72,31 @@ internal static class Create
         }
 
         subsystem.Platform.AttachPrivate(secsPage);
-        LeafResult result = subsystem.Encls.ECreate(source, secsPage);
-        if (!result.IsSuccess)
+        Errno errno = ExecuteLeaf(enclave, in secs, source, secsPage);
+        if (errno != Errno.None)
         {
             subsystem.Platform.DetachPrivate(secsPage);
             subsystem.Pool.Return(secsPage);
             enclave.VersionArrays.Shrink(versionArray);
+        }
+
+        return errno;
+    }
+
+    private static Errno ExecuteLeaf(Enclave enclave, in Secs secs, ReadOnlySpan<byte> source, int secsPage)
+    {
+        IEncls encls = enclave.Subsystem.Encls;
+        if (!encls.ECreate(source, secsPage).IsSuccess)
+        {
             return Errno.EIO;
         }
 
-        enclave.OnCreated(in secs, secsPage);
+        if (!enclave.TryBegin(in secs, secsPage))
+        {
+            encls.ERemove(secsPage);
+            return Errno.ENOMEM;
+        }
+
         return Errno.None;
     }
 }

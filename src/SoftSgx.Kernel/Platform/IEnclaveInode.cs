@@ -7,9 +7,10 @@ namespace SoftSgx.Kernel;
 /// <remarks>Calls come under the enclave's lock or before anybody else knows the enclave.</remarks>
 public interface IEnclaveInode : IDisposable
 {
-    /// <summary>Sets the size once the enclave's size is known. It may be terabytes; only inserted pages hold memory.</summary>
+    /// <summary>Sets the size, once, after ECREATE accepted it. It may be terabytes; only inserted pages hold memory.</summary>
     /// <param name="bytes">Size of ELRANGE in bytes.</param>
-    public void SetSize(ulong bytes);
+    /// <returns><see langword="false"/> if the host cannot have a file of that size: CREATE answers ENOMEM.</returns>
+    public bool TrySetSize(ulong bytes);
 
     /// <summary>Makes an EPC page's contents live in the inode. They are undefined until the processor writes them.</summary>
     /// <param name="epcPage">Index of the EPC page.</param>
