@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using SoftSgx.Host.Interop;
 using static SoftSgx.Host.Interop.Native;
 

@@ -113,7 +113,7 @@ internal static class FaultDecoder
             {
                 continue;
             }
-            if (used.TryGetVirtualAddress(0, (register, _, _) => RegisterValue(regs, register), out ulong start))
+            if (used.TryGetVirtualAddress(0, out ulong start, (Register register, int _, int _, out ulong value) => TryReadRegister(regs, register, out value)))
             {
                 ulong size = (ulong)Math.Max(used.MemorySize.GetSize(), 1);
                 // An access may cross into the page that faulted; a push writes below the stack pointer that is shown.
@@ -147,6 +147,12 @@ internal static class FaultDecoder
         Decoder decoder = Decoder.Create(64, new ByteArrayCodeReader(code, 0, length), rip);
         decoder.Decode(out instruction);
         return !instruction.IsInvalid;
+    }
+
+    private static bool TryReadRegister(in UserRegs regs, Register register, out ulong value)
+    {
+        value = RegisterValue(regs, register);
+        return true;
     }
 
     private static ulong RegisterValue(in UserRegs regs, Register register) => register switch
