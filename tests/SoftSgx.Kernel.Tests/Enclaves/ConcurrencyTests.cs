@@ -1,4 +1,3 @@
-using SoftSgx.Architecture;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel.Tests;
