@@ -63,7 +63,12 @@ enclave_entry:
 	mov	%rsp, %rdi
 	call	enclave_dispatch
 
-	/* Out again: the host's state from the frame, results included. */
+	/*
+	 * Out again: the host's state from the frame, results included. But not
+	 * its stack: an exception may have been reported in between, and the
+	 * host may have resumed us from elsewhere. EENTER and ERESUME both note
+	 * RSP and RBP in the SSA frame, to which RAX points.
+	 */
 	ldmxcsr	FRAME_MXCSR(%rsp)
 	fninit				/* no x87 register leaves full */
 	fldcw	FRAME_FCW(%rsp)
@@ -71,14 +76,14 @@ enclave_entry:
 	mov	FRAME_RDX(%rsp), %rdx
 	mov	FRAME_RSI(%rsp), %rsi
 	mov	FRAME_RDI(%rsp), %rdi
-	mov	FRAME_RBP(%rsp), %rbp
 	mov	FRAME_R8(%rsp), %r8
 	mov	FRAME_R9(%rsp), %r9
 	mov	FRAME_R12(%rsp), %r12
 	mov	FRAME_R13(%rsp), %r13
 	mov	FRAME_R14(%rsp), %r14
 	mov	FRAME_R15(%rsp), %r15
-	mov	FRAME_RSP(%rsp), %rsp
+	mov	GPRSGX_URBP(%rax), %rbp
+	mov	GPRSGX_URSP(%rax), %rsp
 
 	/*
 	 * Whatever else a register holds is a secret going outside. EEXIT puts

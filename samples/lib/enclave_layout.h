@@ -43,6 +43,10 @@
 #define FRAME_FCW		0x8c
 #define FRAME_SIZE		0x90
 
+/* struct sgx_gprsgx, where the processor notes the host's stack */
+#define GPRSGX_URSP		0x90
+#define GPRSGX_URBP		0x98
+
 #define ENCLAVE_SSA_FRAMES	2
 #define ENCLAVE_MAGIC		0x31764c434e45534bull
 #define ENCLAVE_MAX_THREADS	64

@@ -5,7 +5,10 @@
 /* The symbol at offset 0; the code's own address tells where that is. */
 extern uint8_t __enclave_base[] __attribute__((visibility("hidden")));
 
-void enclave_dispatch(struct enclave_frame *frame);
+struct sgx_gprsgx *enclave_dispatch(struct enclave_frame *frame);
+
+_Static_assert(offsetof(struct sgx_gprsgx, ursp) == GPRSGX_URSP, "GPRSGX");
+_Static_assert(offsetof(struct sgx_gprsgx, urbp) == GPRSGX_URBP, "GPRSGX");
 
 void *enclave_base(void)
 {
@@ -66,6 +69,10 @@ void *enclave_alloc(size_t length)
 	return __enclave_base + enclave_config.heap_offset + start;
 }
 
+/*
+ * Frame CSSA is where an exit at this depth saves the state, and where entry at
+ * this depth noted the host's stack; frames below it are of interrupted runs.
+ */
 struct sgx_gprsgx *enclave_saved_state(unsigned int frame)
 {
 	uint64_t size = enclave_config.ssa_frame_pages * SGX_PAGE_SIZE;
@@ -110,13 +117,14 @@ static uint64_t handle_exception(struct enclave_frame *frame)
 	return ENCLAVE_EXCEPTION_FIXED;
 }
 
-/* From enclave_entry. */
-void enclave_dispatch(struct enclave_frame *frame)
+/* From enclave_entry; returns where the processor noted the host's stack. */
+struct sgx_gprsgx *enclave_dispatch(struct enclave_frame *frame)
 {
 	if (frame->rax)
 		frame->rdi = handle_exception(frame);
 	else
 		frame->rdi = enclave_call(frame->rdi, (void *)frame->rsi, frame);
+	return enclave_saved_state(frame->rax);
 }
 
 void enclave_ereport(const struct sgx_targetinfo *target,

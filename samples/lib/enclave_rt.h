@@ -43,7 +43,7 @@ bool enclave_exception(struct sgx_gprsgx *state,
 		       const struct sgx_exinfo *exinfo,
 		       struct enclave_frame *frame);
 
-/* The state of this thread when it was interrupted at the given depth. */
+/* The end of one of this thread's SSA frames: frame 0 is that of an ECALL. */
 struct sgx_gprsgx *enclave_saved_state(unsigned int frame);
 
 void *enclave_base(void);
