@@ -3,14 +3,30 @@ using SoftSgx.Cli;
 using SoftSgx.Cli.Commands;
 using SoftSgx.Host;
 
-RootCommand root = new("SGX for machines that have none: run, look at and check SGX programs without SGX hardware.")
+const int ExitUsage = 2;
+
+RootCommand root = new("SGX for machines that have none: run SGX programs unmodified, without SGX hardware.")
 {
     RunCommand.Create(),
+    DemoCommand.Create(),
 };
+HelpWithDetails.Attach(root, new Dictionary<string, string>
+{
+    [RunCommand.Name] = RunCommand.Details,
+    [DemoCommand.Name] = DemoCommand.Details,
+});
 
+ParseResult parsed = root.Parse(RunCommand.SeparateProgram(args.Length == 0 ? ["--help"] : args));
+bool isRun = parsed.CommandResult.Command.Name == RunCommand.Name;
+if (parsed.Errors.Count > 0)
+{
+    string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+    Messages.Error($"{parsed.Errors[^1].Message} Try: softsgx {command}--help");
+    return isRun ? ProgramRunner.ExitOwnFailure : ExitUsage;
+}
 try
 {
-    return root.Parse(RunCommand.SeparateProgram(args)).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (HostException e)
 {

@@ -6,7 +6,7 @@ namespace SoftSgx.Cli.Commands;
 /// <summary><c>softsgx run [options] [--] program args…</c></summary>
 internal static class RunCommand
 {
-    private const string Name = "run";
+    internal const string Name = "run";
 
     private static readonly Option<ulong> s_epc = new("--epc")
     {
@@ -25,26 +25,27 @@ internal static class RunCommand
     {
         Description = "The program to run, and its arguments.",
         Arity = ArgumentArity.OneOrMore,
-        HelpName = "program [args]",
+        HelpName = "program args",
     };
+
+    /// <summary>What help says beyond the options.</summary>
+    internal const string Details =
+        """
+        The program and everything that it starts find the devices /dev/sgx_enclave and /dev/sgx_provision, a processor that
+        enumerates SGX, and __vdso_sgx_enter_enclave. Standard streams, signals and exit status are the program's own; softsgx ends
+        when the last process has ended. SoftSGX is no security boundary: whoever owns the machine can read the enclaves.
+
+        Examples:
+          softsgx run ./my-enclave-app --its-own-option
+          softsgx run --epc 64M ./my-enclave-app
+          softsgx run bash                    a shell in which every program finds SGX
+
+        Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
+        """;
 
     internal static Command Create()
     {
-        Command command = new(Name,
-            """
-            Run an unmodified SGX program on this machine.
-
-            The program and everything it starts find the devices /dev/sgx_enclave and /dev/sgx_provision, a processor that
-            enumerates SGX, and __vdso_sgx_enter_enclave. Standard streams, signals and exit status are the program's own.
-            SoftSGX is no security boundary: whoever owns the machine can read the enclaves.
-
-            Examples:
-              softsgx run ./my-enclave-app --its-own-option
-              softsgx run --epc 64M ./my-enclave-app
-              softsgx run bash                    a shell in which every program finds SGX
-
-            Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
-            """)
+        Command command = new(Name, "Run an unmodified SGX program on this machine.")
         {
             s_epc,
             s_genuineIntel,

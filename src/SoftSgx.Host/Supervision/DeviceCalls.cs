@@ -36,7 +36,7 @@ internal sealed class DeviceCalls
     {
         (int directory, ulong path) = regs.OrigRax is SYS_openat or SYS_openat2 ? ((int)regs.Rdi, regs.Rsi) : (AT_FDCWD, regs.Rdi);
         DeviceNode node = Find(thread, directory, path);
-        if (node is DeviceNode.None or DeviceNode.Directory || !TryReadOpenFlags(thread, regs, out int flags))
+        if (node == DeviceNode.None || !TryReadOpenFlags(thread, regs, out int flags))
         {
             return CallVerdict.GoOn;
         }
@@ -124,9 +124,22 @@ internal sealed class DeviceCalls
         DeviceNode node = Find(thread, directory, path);
         return node == DeviceNode.None ? CallVerdict.GoOn
             : (mode & ~7) != 0 ? CallVerdict.Fail(EINVAL)
-            : (mode & X_OK) != 0 && node != DeviceNode.Directory ? CallVerdict.Fail(EACCES)
+            : (mode & X_OK) != 0 ? CallVerdict.Fail(EACCES)
             : CallVerdict.Return(0);
     }
+
+    /// <summary>A device is no symbolic link.</summary>
+    internal CallVerdict OnReadLink(TracedThread thread, in UserRegs regs)
+    {
+        (int directory, ulong path) = regs.OrigRax == SYS_readlink ? (AT_FDCWD, regs.Rdi) : ((int)regs.Rdi, regs.Rsi);
+        return Find(thread, directory, path) == DeviceNode.None ? CallVerdict.GoOn : CallVerdict.Fail(EINVAL);
+    }
+
+    /// <summary>A device has no extended attributes; ls -l asks.</summary>
+    internal CallVerdict OnExtendedAttributes(TracedThread thread, in UserRegs regs) =>
+        Find(thread, AT_FDCWD, regs.Rdi) == DeviceNode.None ? CallVerdict.GoOn
+        : regs.OrigRax is SYS_getxattr or SYS_lgetxattr ? CallVerdict.Fail(ENODATA)
+        : CallVerdict.Return(0);
 
     internal CallVerdict OnIoctl(TracedThread thread, in UserRegs regs)
     {

@@ -46,10 +46,11 @@ internal static class FaultDecoder
         {
             return ExceptionVector.DE;
         }
-        return TryDecodeAt(space, regs.Rip, out Instruction instruction) && instruction.Op0Kind == OpKind.Register && instruction.Op0Register.IsST()
-            || instruction.Mnemonic == Mnemonic.Wait || instruction.Code.CpuidFeatures() is [CpuidFeature.FPU, ..]
-            ? ExceptionVector.MF
-            : ExceptionVector.XM;
+        // FPE_FLT* comes from the x87 as well as from SSE and AVX; the instruction that stopped tells which. An x87 exception is
+        // reported by the next waiting instruction of the x87, so that is one too.
+        bool isX87 = TryDecodeAt(space, regs.Rip, out Instruction instruction)
+            && (instruction.Mnemonic == Mnemonic.Wait || Array.Exists(instruction.CpuidFeatures, feature => feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387));
+        return isX87 ? ExceptionVector.MF : ExceptionVector.XM;
     }
 
     private static PageFaultError PageFault(AddressSpace space, in UserRegs regs, ulong address)

@@ -156,6 +156,10 @@ internal sealed class Supervisor
                 return _deviceCalls.OnStat(thread, regs);
             case SYS_access or SYS_faccessat or SYS_faccessat2:
                 return _deviceCalls.OnAccess(thread, regs);
+            case SYS_readlink or SYS_readlinkat:
+                return _deviceCalls.OnReadLink(thread, regs);
+            case SYS_getxattr or SYS_lgetxattr or SYS_listxattr or SYS_llistxattr:
+                return _deviceCalls.OnExtendedAttributes(thread, regs);
             case SYS_ioctl:
                 return _deviceCalls.OnIoctl(thread, regs);
             case SYS_mmap:
