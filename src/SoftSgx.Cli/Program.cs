@@ -18,7 +18,7 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
 
 ParseResult parsed = root.Parse(RunCommand.SeparateProgram(args.Length == 0 ? ["--help"] : args));
 bool isRun = parsed.CommandResult.Command.Name == RunCommand.Name;
-if (parsed.Errors.Count > 0)
+if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithDetails)
 {
     string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
     Messages.Error($"{parsed.Errors[^1].Message} Try: softsgx {command}--help");
