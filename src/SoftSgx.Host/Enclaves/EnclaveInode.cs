@@ -1,0 +1,111 @@
+using SoftSgx.Host.Interop;
+using SoftSgx.Kernel;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Enclaves;
+
+/// <summary>The memfd behind one opener of the enclave device, as the supervisor holds it.</summary>
+/// <remarks>
+/// The program holds the same inode, so its size is sealed before the supervisor touches a byte: without the seals a truncation
+/// by the program would turn our next access into SIGBUS. Holes that the program punches only lose its own data.
+/// </remarks>
+internal sealed unsafe class EnclaveInode : IEnclaveInode
+{
+    private readonly HostEpcPlatform _platform;
+    private readonly int _fd;
+    private nint _view;
+    private ulong _size;
+
+    private EnclaveInode(HostEpcPlatform platform, int fd, FileIdentity identity)
+    {
+        _platform = platform;
+        _fd = fd;
+        Identity = identity;
+    }
+
+    /// <summary>The inode's identity, by which descriptors of any process are recognised.</summary>
+    internal FileIdentity Identity { get; }
+
+    /// <summary>Bytes of enclave memory that the file covers; zero before CREATE.</summary>
+    internal ulong Size => _size;
+
+    /// <summary>Opens the inode behind descriptor <paramref name="fd"/> of a stopped thread; null if that fails.</summary>
+    internal static EnclaveInode? Open(HostEpcPlatform platform, int tid, int fd)
+    {
+        int own;
+        fixed (byte* path = ProcPath.OfDescriptor(tid, fd))
+        {
+            own = Libc.Open(path, O_RDWR | O_CLOEXEC, 0);
+        }
+        if (own < 0)
+        {
+            return null;
+        }
+        if (FileIdentity.TryOf(own, out FileIdentity identity, out _))
+        {
+            return new EnclaveInode(platform, own, identity);
+        }
+        _ = Libc.Close(own);
+        return null;
+    }
+
+    /// <summary>True while any other open file of the inode exists: a descriptor, a mapping, or one in flight in a socket.</summary>
+    /// <remarks>
+    /// A write lease is granted only when the inode is open nowhere else (fcntl(2), F_SETLEASE), and mappings and messages hold
+    /// their open file. That is the kernel's own reference count; no system call of the program needs to be watched for it.
+    /// </remarks>
+    internal bool IsReferencedByProgram
+    {
+        get
+        {
+            if (Libc.Fcntl(_fd, F_SETLEASE, F_WRLCK) != 0)
+            {
+                return true;
+            }
+            _ = Libc.Fcntl(_fd, F_SETLEASE, F_UNLCK);
+            return false;
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TrySetSize(ulong bytes)
+    {
+        if (bytes > long.MaxValue
+            || Libc.FTruncate(_fd, (long)bytes) != 0
+            || Libc.Fcntl(_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0
+            // The program may have changed the size between the two calls: what counts is what is sealed.
+            || !FileIdentity.TryOf(_fd, out _, out long size) || (ulong)size != bytes)
+        {
+            return false;
+        }
+        nint view = Libc.MMap(0, (nuint)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, _fd, 0);
+        if (view == -1)
+        {
+            return false;
+        }
+        _view = view;
+        _size = bytes;
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void InsertPage(int epcPage, ulong offset) => _platform.SetFrame(epcPage, _view + (nint)offset);
+
+    /// <inheritdoc/>
+    public void RemovePage(int epcPage, ulong offset)
+    {
+        _platform.SetFrame(epcPage, 0);
+        // Punching the hole zaps the page from every address space that maps it, the way the kernel's own truncation does.
+        _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)offset, (long)PageSize);
+    }
+
+    public void Dispose()
+    {
+        if (_view != 0)
+        {
+            _ = Libc.MUnmap(_view, (nuint)_size);
+            _view = 0;
+        }
+        _ = Libc.Close(_fd);
+    }
+}

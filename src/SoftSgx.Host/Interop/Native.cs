@@ -1,0 +1,80 @@
+namespace SoftSgx.Host.Interop;
+
+/// <summary>Native constants under their native names (x86-64 Linux UAPI headers).</summary>
+internal static class Native
+{
+    // asm/unistd_64.h
+    internal const int
+        SYS_read = 0, SYS_open = 2, SYS_close = 3, SYS_stat = 4, SYS_fstat = 5, SYS_lstat = 6, SYS_mmap = 9, SYS_mprotect = 10,
+        SYS_munmap = 11, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_rt_sigreturn = 15, SYS_ioctl = 16, SYS_access = 21,
+        SYS_mremap = 25, SYS_dup3 = 292, SYS_getpid = 39, SYS_clone = 56, SYS_execve = 59, SYS_creat = 85, SYS_ptrace = 101,
+        SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
+        SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
+        SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439, SYS_exit_group = 231, SYS_exit = 60,
+        SYS_wait4 = 61;
+
+    // linux/ptrace.h
+    internal const int
+        PTRACE_CONT = 7, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_GETEVENTMSG = 0x4201,
+        PTRACE_GETSIGINFO = 0x4202, PTRACE_SETSIGINFO = 0x4203, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205,
+        PTRACE_SEIZE = 0x4206, PTRACE_LISTEN = 0x4208, PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b;
+
+    internal const int
+        PTRACE_O_TRACESYSGOOD = 1, PTRACE_O_TRACEFORK = 2, PTRACE_O_TRACEVFORK = 4, PTRACE_O_TRACECLONE = 8, PTRACE_O_TRACEEXEC = 0x10,
+        PTRACE_O_TRACESECCOMP = 0x80, PTRACE_O_EXITKILL = 0x100000;
+
+    internal const int
+        PTRACE_EVENT_FORK = 1, PTRACE_EVENT_VFORK = 2, PTRACE_EVENT_CLONE = 3, PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_SECCOMP = 7,
+        PTRACE_EVENT_STOP = 128;
+
+    internal const int NT_PRSTATUS = 1, NT_X86_XSTATE = 0x202;
+
+    // asm/mman.h, linux/memfd.h, linux/fcntl.h, linux/falloc.h
+    internal const int PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_NONE = 0;
+    internal const int
+        MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_SHARED_VALIDATE = 3, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
+        MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x100000;
+    internal const int MADV_DONTNEED = 4;
+    internal const int MREMAP_FIXED = 2;
+    internal const int MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_EXEC = 0x10;
+    internal const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
+    internal const int O_RDONLY = 0, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0x40, O_EXCL = 0x80, O_DIRECTORY = 0x10000, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
+    internal const int F_SETLEASE = 1024, F_ADD_SEALS = 1033, F_WRLCK = 1, F_UNLCK = 2;
+    internal const int F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4;
+    internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
+
+    // linux/prctl.h, linux/seccomp.h
+    internal const int PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38;
+    internal const int SECCOMP_SET_MODE_FILTER = 1, SECCOMP_FILTER_FLAG_TSYNC = 1;
+    internal const uint SECCOMP_RET_ALLOW = 0x7fff0000, SECCOMP_RET_TRACE = 0x7ff00000;
+    internal const uint AUDIT_ARCH_X86_64 = 0xC000003E;
+
+    // asm/signal.h, asm-generic/siginfo.h
+    internal const int
+        SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGUSR1 = 10,
+        SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20,
+        SIGTTIN = 21, SIGTTOU = 22, SIGXCPU = 24, SIGWINCH = 28, SIGSYS = 31, SIGRTMAX = 64;
+    internal const int SI_KERNEL = 0x80, SI_USER = 0;
+    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1;
+    internal const ulong SIG_DFL = 0, SIG_IGN = 1;
+    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_RESTORER = 0x04000000;
+
+    // linux/sched.h, linux/wait.h, linux/kcmp.h, linux/auxvec.h, sys/resource.h
+    internal const int CLONE_VM = 0x100;
+    internal const int WNOHANG = 1, __WALL = 0x40000000;
+    internal const int KCMP_VM = 1, KCMP_SIGHAND = 4;
+    internal const int AT_SYSINFO_EHDR = 33;
+    internal const int RLIMIT_CORE = 4, RLIMIT_NOFILE = 7;
+
+    // linux/userfaultfd.h
+    internal const ulong UFFD_API = 0xAA, UFFD_FEATURE_MISSING_SHMEM = 1 << 5, UFFD_FEATURE_SIGBUS = 1 << 7;
+    internal const ulong UFFDIO_API = 0xC018AA3F, UFFDIO_REGISTER = 0xC020AA00, UFFDIO_REGISTER_MODE_MISSING = 1;
+    internal const int UFFD_USER_MODE_ONLY = 1;
+
+    // asm-generic/errno*.h
+    internal const int
+        EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENOEXEC = 8, ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
+        EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, ENOSYS = 38;
+
+    internal const ulong PageSize = 4096;
+}

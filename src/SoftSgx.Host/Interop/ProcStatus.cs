@@ -1,0 +1,27 @@
+using System.Globalization;
+
+namespace SoftSgx.Host.Interop;
+
+/// <summary>Fields of /proc/PID/status.</summary>
+internal static class ProcStatus
+{
+    /// <summary>A signal mask of a process or thread (SigIgn, SigCgt, SigBlk…); zero if it cannot be read.</summary>
+    internal static ulong Mask(string pid, string field)
+    {
+        try
+        {
+            foreach (string line in File.ReadLines($"/proc/{pid}/status"))
+            {
+                if (line.StartsWith(field, StringComparison.Ordinal) && line.Length > field.Length && line[field.Length] == ':')
+                {
+                    return ulong.TryParse(line.AsSpan(field.Length + 1).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong mask) ? mask : 0;
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The process is gone, or /proc is hidden from us: nothing is known.
+        }
+        return 0;
+    }
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text;
+using SoftSgx.Host.Interop;
+using SoftSgx.Kernel;
+
+namespace SoftSgx.Host.Memory;
+
+/// <summary>A mapping of a file in a process, as /proc/PID/maps shows it.</summary>
+internal readonly record struct MapsEntry(ulong Start, ulong End, bool IsExecutable, bool HasInode, string Path);
+
+/// <summary>
+/// Answers which mapping of a process holds an address and whether it may become executable; remembers the last answer, because a
+/// program adds many pages from one mapping, often one a system call.
+/// </summary>
+internal sealed class MemoryMap
+{
+    /// <summary>ST_NOEXEC of statfs(2)'s f_flags.</summary>
+    private const long ST_NOEXEC = 8;
+
+    private SourceMapping _last;
+
+    internal SourceMapping Find(int tid, ulong address)
+    {
+        if (address >= _last.Start && address < _last.End)
+        {
+            return _last;
+        }
+        foreach (MapsEntry entry in Read(tid))
+        {
+            if (address >= entry.Start && address < entry.End)
+            {
+                // VM_MAYEXEC is missing on mappings of files below a noexec mount point (fs: path_noexec).
+                _last = new SourceMapping(entry.Start, entry.End, entry.IsExecutable || !IsOnNoExecMount(tid, entry));
+                return _last;
+            }
+        }
+        return default;
+    }
+
+    internal void Invalidate() => _last = default;
+
+    /// <summary>All mappings of a process in order of address; none if it is gone.</summary>
+    internal static IEnumerable<MapsEntry> Read(int tid)
+    {
+        IEnumerable<string> lines;
+        try
+        {
+            lines = File.ReadAllLines($"/proc/{tid}/maps");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            yield break;
+        }
+        foreach (string line in lines)
+        {
+            // start-end perms offset dev inode   path
+            string[] fields = line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries);
+            int dash = fields[0].IndexOf('-', StringComparison.Ordinal);
+            yield return new MapsEntry(
+                ulong.Parse(fields[0].AsSpan(0, dash), NumberStyles.HexNumber, CultureInfo.InvariantCulture),
+                ulong.Parse(fields[0].AsSpan(dash + 1), NumberStyles.HexNumber, CultureInfo.InvariantCulture),
+                fields[1][2] == 'x',
+                fields[4] != "0",
+                fields.Length == 6 ? fields[5] : "");
+        }
+    }
+
+    private static unsafe bool IsOnNoExecMount(int tid, MapsEntry entry)
+    {
+        if (!entry.HasInode || !entry.Path.StartsWith('/'))
+        {
+            return false;
+        }
+        // struct statfs of x86-64: 120 bytes, f_flags at 80.
+        long* statfs = stackalloc long[15];
+        fixed (byte* path = Encoding.UTF8.GetBytes($"/proc/{tid}/root{entry.Path}\0"))
+        {
+            return Libc.Syscall(137 /* statfs */, (nint)path, (nint)statfs) == 0 && (statfs[10] & ST_NOEXEC) != 0;
+        }
+    }
+}

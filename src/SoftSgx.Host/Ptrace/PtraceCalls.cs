@@ -1,0 +1,104 @@
+using SoftSgx.Host.Interop;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Ptrace;
+
+/// <summary>ptrace(2) requests as functions. All of one tracee's must come from the one thread that traces it.</summary>
+/// <remarks>Each returns false when the tracee is gone (ESRCH: killed while it was stopped), which a tracer must expect at any time.</remarks>
+internal static unsafe class PtraceCalls
+{
+    private const int Options =
+        PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+        PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
+
+    /// <summary>Takes a thread over; zero or the errno.</summary>
+    internal static int Seize(int tid) =>
+        Libc.Syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, Options) == 0 ? 0 : Libc.Errno;
+
+    internal static bool GetRegs(int tid, out UserRegs regs)
+    {
+        // The kernel writes sizeof(user_regs_struct) bytes to the local: same layout, on this stack frame.
+        fixed (UserRegs* p = &regs)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_GETREGS, tid, 0, (nint)p) == 0;
+        }
+    }
+
+    internal static bool SetRegs(int tid, in UserRegs regs)
+    {
+        fixed (UserRegs* p = &regs)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_SETREGS, tid, 0, (nint)p) == 0;
+        }
+    }
+
+    internal static bool GetSigInfo(int tid, out SigInfo info)
+    {
+        fixed (SigInfo* p = &info)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_GETSIGINFO, tid, 0, (nint)p) == 0;
+        }
+    }
+
+    internal static bool SetSigInfo(int tid, in SigInfo info)
+    {
+        fixed (SigInfo* p = &info)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_SETSIGINFO, tid, 0, (nint)p) == 0;
+        }
+    }
+
+    internal static bool GetSigMask(int tid, out ulong mask)
+    {
+        fixed (ulong* p = &mask)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_GETSIGMASK, tid, sizeof(ulong), (nint)p) == 0;
+        }
+    }
+
+    internal static bool SetSigMask(int tid, ulong mask) =>
+        Libc.Syscall(SYS_ptrace, PTRACE_SETSIGMASK, tid, sizeof(ulong), (nint)(&mask)) == 0;
+
+    /// <summary>Reads a thread's XSAVE image (standard format); the length in bytes, or -1.</summary>
+    internal static int GetXState(int tid, Span<byte> image)
+    {
+        fixed (byte* p = image)
+        {
+            IoVec vec = new() { Base = p, Length = (nuint)image.Length };
+            return Libc.Syscall(SYS_ptrace, PTRACE_GETREGSET, tid, NT_X86_XSTATE, (nint)(&vec)) == 0 ? (int)vec.Length : -1;
+        }
+    }
+
+    internal static bool SetXState(int tid, ReadOnlySpan<byte> image)
+    {
+        fixed (byte* p = image)
+        {
+            IoVec vec = new() { Base = p, Length = (nuint)image.Length };
+            return Libc.Syscall(SYS_ptrace, PTRACE_SETREGSET, tid, NT_X86_XSTATE, (nint)(&vec)) == 0;
+        }
+    }
+
+    internal static bool GetEventMessage(int tid, out ulong message)
+    {
+        fixed (ulong* p = &message)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_GETEVENTMSG, tid, 0, (nint)p) == 0;
+        }
+    }
+
+    internal static bool Cont(int tid, int signal) => Libc.Syscall(SYS_ptrace, PTRACE_CONT, tid, 0, signal) == 0;
+
+    internal static bool ContToSyscall(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_SYSCALL, tid, 0, 0) == 0;
+
+    internal static bool Listen(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_LISTEN, tid, 0, 0) == 0;
+
+    /// <summary>Waits for any child or tracee, or for one; its thread id, or minus the errno.</summary>
+    internal static int Wait(int tid, out WaitStatus status)
+    {
+        int raw;
+        nint result = Libc.Syscall(SYS_wait4, tid, (nint)(&raw), __WALL, 0);
+        int error = result < 0 ? Libc.Errno : 0;
+        status = new WaitStatus(raw);
+        return result < 0 ? -error : (int)result;
+    }
+}

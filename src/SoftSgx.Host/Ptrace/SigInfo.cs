@@ -1,0 +1,26 @@
+using System.Runtime.InteropServices;
+
+namespace SoftSgx.Host.Ptrace;
+
+/// <summary>What a signal says of itself.</summary>
+/// <remarks><c>siginfo_t</c>, asm-generic/siginfo.h: 128 bytes; the fields after <c>si_code</c> depend on the signal.</remarks>
+[StructLayout(LayoutKind.Explicit, Size = 128)]
+internal struct SigInfo
+{
+    [FieldOffset(0)] internal int Signal;
+    [FieldOffset(4)] internal int Errno;
+    [FieldOffset(8)] internal int Code;
+
+    /// <summary>Of a signal sent by a process: who sent it.</summary>
+    [FieldOffset(16)] internal int SenderPid;
+
+    /// <summary>Of a fault: the address.</summary>
+    [FieldOffset(16)] internal ulong Address;
+
+    /// <summary>
+    /// True when the processor raised it on the thread's own instruction (<c>si_code</c> above zero is the kernel's own), false
+    /// when somebody sent it.
+    /// </summary>
+    internal readonly bool IsSynchronousFault =>
+        Code > 0 && Signal is Interop.Native.SIGILL or Interop.Native.SIGTRAP or Interop.Native.SIGBUS or Interop.Native.SIGFPE or Interop.Native.SIGSEGV;
+}

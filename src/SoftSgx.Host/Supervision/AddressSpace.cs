@@ -1,0 +1,110 @@
+using SoftSgx.Architecture;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
+using SoftSgx.Kernel;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>One address space of the supervised program: what threads, and a vfork child until it execs, share.</summary>
+internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposable
+{
+    private readonly MemoryMap _map;
+
+    internal AddressSpace(TraceeMemory memory)
+    {
+        Memory = memory;
+        _map = new MemoryMap();
+    }
+
+    internal TraceeMemory Memory { get; }
+
+    /// <summary>A thread of the address space that is stopped now; /proc paths and remote reads go through it.</summary>
+    internal int Tid
+    {
+        get => Memory.Tid;
+        set => Memory.Tid = value;
+    }
+
+    /// <summary>Where our vDSO image is mapped; zero in a program that has none.</summary>
+    internal ulong VdsoBase { get; init; }
+
+    /// <summary>Addresses where a CPUID instruction was replaced by UD2.</summary>
+    internal HashSet<ulong> CpuidSites { get; init; } = [];
+
+    internal EnclaveMappings Enclaves { get; init; } = new();
+
+    /// <summary>Our descriptor of the address space's userfaultfd; -1 before the first device is opened.</summary>
+    internal int UserFaultFd { get; set; } = -1;
+
+    /// <summary>True once the filter for users of the device is installed; filters survive fork and exec.</summary>
+    internal bool HasEnclaveFilter { get; set; }
+
+    /// <summary>How many traced threads run in it.</summary>
+    internal int Threads { get; set; }
+
+    /// <inheritdoc/>
+    public bool TryTranslate(ulong address, AccessKind access, out int epcPage, out PageFaultError error)
+    {
+        epcPage = -1;
+        error = PageFaultError.User;
+        if (!Enclaves.TryFind(address, out EnclaveMapping mapping))
+        {
+            return true;
+        }
+        error |= access switch
+        {
+            AccessKind.Write => PageFaultError.Write,
+            AccessKind.Execute => PageFaultError.Instruction,
+            _ => 0,
+        };
+        PageProtection needed = access switch
+        {
+            AccessKind.Write => PageProtection.Write,
+            AccessKind.Execute => PageProtection.Execute,
+            _ => PageProtection.Read,
+        };
+        int page = mapping.Owner.Enclave.EpcPageAt(address);
+        if (page < 0)
+        {
+            return false;
+        }
+        if ((mapping.Protection & needed) == 0)
+        {
+            error |= PageFaultError.Present;
+            return false;
+        }
+        epcPage = page;
+        return true;
+    }
+
+    /// <summary>Reads enclave memory from the EPC pages themselves, up to the end of a page at most; false outside enclaves.</summary>
+    internal bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
+    {
+        read = 0;
+        return Enclaves.TryFind(address, out EnclaveMapping mapping) && mapping.Owner.Enclave.TryReadPage(address, destination, out read);
+    }
+
+    /// <inheritdoc/>
+    public bool TryRead(ulong address, Span<byte> destination) => Memory.TryRead(address, destination);
+
+    /// <inheritdoc/>
+    public bool TryWrite(ulong address, ReadOnlySpan<byte> source) => Memory.TryWrite(address, source);
+
+    /// <inheritdoc/>
+    public SourceMapping FindMapping(ulong address) => _map.Find(Tid, address);
+
+    /// <summary>Forgets what is known of source mappings: a system call changed the address space.</summary>
+    internal void MappingsChanged() => _map.Invalidate();
+
+    public void Dispose()
+    {
+        Memory.Dispose();
+        if (UserFaultFd >= 0)
+        {
+            _ = Libc.Close(UserFaultFd);
+            UserFaultFd = -1;
+        }
+    }
+}

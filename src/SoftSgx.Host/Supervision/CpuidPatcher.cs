@@ -1,0 +1,48 @@
+using SoftSgx.Host.Cpuid;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>Replaces CPUID by UD2 in mapped code, and remembers where.</summary>
+/// <remarks>Both instructions are two bytes, so nothing else moves; the page becomes the program's private copy.</remarks>
+internal static class CpuidPatcher
+{
+    private static ReadOnlySpan<byte> Ud2 => [0x0F, 0x0B];
+
+    /// <summary>Code is looked at in pieces of this many bytes, each beginning with the end of the piece before.</summary>
+    private const int PieceBytes = 1 << 20, OverlapBytes = 128;
+
+    [ThreadStatic]
+    private static byte[]? s_piece;
+
+    [ThreadStatic]
+    private static List<int>? s_sites;
+
+    /// <summary>Patches the instructions in a range that was just mapped.</summary>
+    internal static void Patch(AddressSpace space, ulong start, ulong end)
+    {
+        byte[] piece = s_piece ??= new byte[PieceBytes];
+        List<int> sites = s_sites ??= [];
+        if (space.CpuidSites.Count > 0)
+        {
+            space.CpuidSites.RemoveWhere(site => site >= start && site < end);
+        }
+        for (ulong at = start; at < end;)
+        {
+            int length = space.Memory.ReadSome(at, piece.AsSpan(0, (int)Math.Min((ulong)PieceBytes, end - at)));
+            if (length <= 0)
+            {
+                return; // beyond the end of the file: nothing is there
+            }
+            sites.Clear();
+            CpuidScanner.FindSites(piece.AsSpan(0, length), at, sites);
+            foreach (int site in sites)
+            {
+                if (space.Memory.Poke(at + (ulong)site, Ud2))
+                {
+                    space.CpuidSites.Add(at + (ulong)site);
+                }
+            }
+            at += (ulong)(length > OverlapBytes && at + (ulong)length < end ? length - OverlapBytes : length);
+        }
+    }
+}

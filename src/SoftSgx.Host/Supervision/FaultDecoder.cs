@@ -1,0 +1,189 @@
+using Iced.Intel;
+using SoftSgx.Architecture;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Kernel;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>Turns the signal that a fault inside an enclave raised back into the processor's exception.</summary>
+/// <remarks>
+/// ptrace shows siginfo, not the trap number and error code of the exception, so they are derived: the vector from signal and code;
+/// of a page fault W from the instruction, I from the address, P from the EPC, and the SGX bit from which of the three protections
+/// of the page (the mapping's, the EPCM's, or being there at all) forbids the access.
+/// </remarks>
+internal static class FaultDecoder
+{
+    /// <summary>Longest x86 instruction in bytes.</summary>
+    private const int MaximumInstruction = 15;
+
+    /// <summary>The exception behind a synchronous signal at <paramref name="regs"/>, with RIP inside the enclave.</summary>
+    internal static Fault Decode(AddressSpace space, in UserRegs regs, in SigInfo info)
+    {
+        switch (info.Signal)
+        {
+            case SIGILL:
+                return Fault.InvalidOpcode();
+            case SIGTRAP:
+                // INT3 reports SI_KERNEL, a debug exception TRAP_TRACE, TRAP_BRANCH or TRAP_HWBKPT (arch/x86/kernel/traps.c).
+                return new Fault((byte)(info.Code is SI_KERNEL or TRAP_BRKPT ? ExceptionVector.BP : ExceptionVector.DB), 0, 0);
+            case SIGFPE:
+                return new Fault((byte)FloatingPointVector(space, regs, info), 0, 0);
+            case SIGBUS when info.Code == BUS_ADRALN:
+                return new Fault((byte)ExceptionVector.AC, 0, 0);
+            case SIGSEGV when info.Code == SI_KERNEL:
+            case SIGBUS when info.Code == SI_KERNEL:
+                return info.Signal == SIGSEGV ? Fault.GeneralProtection() : new Fault((byte)ExceptionVector.SS, 0, 0);
+            default:
+                return Fault.Page(info.Address & ~(PageSize - 1), PageFault(space, regs, info.Address));
+        }
+    }
+
+    private static ExceptionVector FloatingPointVector(AddressSpace space, in UserRegs regs, in SigInfo info)
+    {
+        if (info.Code == FPE_INTDIV)
+        {
+            return ExceptionVector.DE;
+        }
+        return TryDecodeAt(space, regs.Rip, out Instruction instruction) && instruction.Op0Kind == OpKind.Register && instruction.Op0Register.IsST()
+            || instruction.Mnemonic == Mnemonic.Wait || instruction.Code.CpuidFeatures() is [CpuidFeature.FPU, ..]
+            ? ExceptionVector.MF
+            : ExceptionVector.XM;
+    }
+
+    private static PageFaultError PageFault(AddressSpace space, in UserRegs regs, ulong address)
+    {
+        PageFaultError error = PageFaultError.User;
+        PageProtection needed = PageProtection.Read;
+        // A fetch faults at RIP, or on the next page when the instruction crosses into it.
+        if (address == regs.Rip || (address > regs.Rip && address - regs.Rip < MaximumInstruction && address % PageSize == 0 && !DataOperandAt(space, regs, address)))
+        {
+            error |= PageFaultError.Instruction;
+            needed = PageProtection.Execute;
+        }
+        else if (Writes(space, regs, address))
+        {
+            error |= PageFaultError.Write;
+            needed = PageProtection.Write;
+        }
+        if (!space.Enclaves.TryFind(address, out EnclaveMapping mapping))
+        {
+            return IsMapped(space, address) ? error | PageFaultError.Present : error;
+        }
+        Enclave enclave = mapping.Owner.Enclave;
+        if (enclave.EpcPageAt(address) < 0)
+        {
+            return error;
+        }
+        error |= PageFaultError.Present;
+        bool mappingAllows = (mapping.Protection & needed) != 0;
+        bool epcmAllows = (enclave.EpcmProtection(address) & needed) != 0;
+        return mappingAllows && !epcmAllows ? error | PageFaultError.Sgx : error;
+    }
+
+    private static bool IsMapped(AddressSpace space, ulong address)
+    {
+        foreach (Memory.MapsEntry entry in Memory.MemoryMap.Read(space.Tid))
+        {
+            if (address >= entry.Start && address < entry.End)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool Writes(AddressSpace space, in UserRegs regs, ulong address) => Touches(space, regs, address, writes: true);
+
+    private static bool DataOperandAt(AddressSpace space, in UserRegs regs, ulong address) => Touches(space, regs, address, writes: false);
+
+    /// <summary>True if the instruction at RIP touches the page of <paramref name="address"/>, with a write when asked for that.</summary>
+    private static bool Touches(AddressSpace space, UserRegs regs, ulong address, bool writes)
+    {
+        if (!TryDecodeAt(space, regs.Rip, out Instruction instruction))
+        {
+            return false;
+        }
+        InstructionInfoFactory factory = new();
+        foreach (UsedMemory used in factory.GetInfo(instruction).GetUsedMemory())
+        {
+            bool isWrite = used.Access is OpAccess.Write or OpAccess.CondWrite or OpAccess.ReadWrite or OpAccess.ReadCondWrite;
+            if (writes && !isWrite)
+            {
+                continue;
+            }
+            if (used.TryGetVirtualAddress(0, (register, _, _) => RegisterValue(regs, register), out ulong start))
+            {
+                ulong size = (ulong)Math.Max(used.MemorySize.GetSize(), 1);
+                // An access may cross into the page that faulted; a push writes below the stack pointer that is shown.
+                if (address + size > start && address < start + size)
+                {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    private static bool TryDecodeAt(AddressSpace space, ulong rip, out Instruction instruction)
+    {
+        instruction = default;
+        byte[] code = new byte[MaximumInstruction];
+        int length = 0;
+        // Through the EPC pages themselves: enclave code may be mapped for execution only.
+        while (length < code.Length && space.TryReadEnclave(rip + (ulong)length, code.AsSpan(length), out int read))
+        {
+            length += read;
+        }
+        if (length == 0)
+        {
+            length = space.Memory.ReadSome(rip, code);
+        }
+        if (length <= 0)
+        {
+            return false;
+        }
+        Decoder decoder = Decoder.Create(64, new ByteArrayCodeReader(code, 0, length), rip);
+        decoder.Decode(out instruction);
+        return !instruction.IsInvalid;
+    }
+
+    private static ulong RegisterValue(in UserRegs regs, Register register) => register switch
+    {
+        Register.FS => regs.FsBase,
+        Register.GS => regs.GsBase,
+        Register.CS or Register.DS or Register.ES or Register.SS => 0,
+        Register.RIP => regs.Rip,
+        _ => FullRegister(regs, register.GetFullRegister()) & SizeMask(register),
+    };
+
+    private static ulong SizeMask(Register register) => register.GetSize() switch
+    {
+        4 => uint.MaxValue,
+        2 => ushort.MaxValue,
+        1 => byte.MaxValue,
+        _ => ulong.MaxValue,
+    };
+
+    private static ulong FullRegister(in UserRegs regs, Register register) => register switch
+    {
+        Register.RAX => regs.Rax,
+        Register.RBX => regs.Rbx,
+        Register.RCX => regs.Rcx,
+        Register.RDX => regs.Rdx,
+        Register.RSI => regs.Rsi,
+        Register.RDI => regs.Rdi,
+        Register.RBP => regs.Rbp,
+        Register.RSP => regs.Rsp,
+        Register.R8 => regs.R8,
+        Register.R9 => regs.R9,
+        Register.R10 => regs.R10,
+        Register.R11 => regs.R11,
+        Register.R12 => regs.R12,
+        Register.R13 => regs.R13,
+        Register.R14 => regs.R14,
+        Register.R15 => regs.R15,
+        _ => 0,
+    };
+}

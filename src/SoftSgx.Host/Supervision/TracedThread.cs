@@ -1,0 +1,57 @@
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Signals;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>One thread of the supervised program, which is one logical processor to the model.</summary>
+internal sealed class TracedThread
+{
+    internal TracedThread(int tid, AddressSpace space, SignalDispositions dispositions)
+    {
+        Tid = tid;
+        Space = space;
+        Dispositions = dispositions;
+        space.Threads++;
+    }
+
+    internal int Tid { get; set; }
+
+    /// <summary>The address space it runs in now; changes by exec.</summary>
+    internal AddressSpace Space { get; set; }
+
+    internal SignalDispositions Dispositions { get; set; }
+
+    internal LogicalProcessor Processor { get; } = new();
+
+    /// <summary>True while it runs a program that is not 64-bit: then nothing of SGX is there for it.</summary>
+    internal bool IsForeign { get; set; }
+
+    /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
+    internal ulong MaskAtEntry { get; set; }
+
+    /// <summary>What to do at the end of the system call under way.</summary>
+    internal PendingCall Pending { get; set; }
+
+    /// <summary>The registers that the system call under way had when the program made it.</summary>
+    internal UserRegs CallRegs;
+
+    /// <summary>The enclave that the call under way concerns.</summary>
+    internal OpenEnclave? CallEnclave { get; set; }
+
+    /// <summary>The device that the open under way names.</summary>
+    internal Devices.DeviceNode CallDevice { get; set; }
+
+    /// <summary>The new disposition that the rt_sigaction under way sets.</summary>
+    internal KernelSigAction CallAction;
+
+    /// <summary>A stop signal that arrived during an injected call; sent again afterwards.</summary>
+    internal int HeldSignal { get; set; }
+
+    /// <summary>Set when the thread ended during an injected call: the end must still be accounted for.</summary>
+    internal WaitStatus? Ended { get; set; }
+
+    /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
+    internal uint Stops { get; set; }
+}

@@ -1,0 +1,271 @@
+using SoftSgx.Architecture;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Kernel;
+
+/// <summary>
+/// One opener of the enclave device and the enclave that it builds: state, ioctls, end of life.
+/// The counterpart of struct sgx_encl in arch/x86/kernel/cpu/sgx/encl.h.
+/// </summary>
+/// <remarks>
+/// <code>
+///   opened ── CREATE ──► created ── ADD_PAGES … ── INIT ──► initialised
+///      └─────────┬──────────┴──────────────┬──────────────────┘
+///             Release: dead, every EPC page back in the pool
+/// </code>
+/// Thread-safe. What the enclave is mapped as and where its pages are stands in Enclave.Mapping.cs.
+/// </remarks>
+public sealed partial class Enclave
+{
+    // What Linux allows every enclave (SGX_ATTR_UNPRIV_MASK). EINITTOKEN_KEY is in no mask: nobody can have it allowed.
+    private const AttributeFlags UnprivilegedAttributes =
+        AttributeFlags.DEBUG | AttributeFlags.MODE64BIT | AttributeFlags.KSS | AttributeFlags.AEXNOTIFY;
+
+    private const int NoPage = -1;
+
+    private readonly IEnclaveInode _inode;
+    private readonly PageMap _pages = new();
+    private int _ioctlInProgress;
+    private volatile bool _created;
+    private volatile bool _initialized;
+    private volatile bool _dead;
+    private bool _inodeDisposed;
+
+    internal Enclave(SgxSubsystem subsystem, IEnclaveInode inode, DeviceAbi abi)
+    {
+        Subsystem = subsystem;
+        _inode = inode;
+        Abi = abi;
+        VersionArrays = new VersionArrays(subsystem.Pool, subsystem.Platform);
+    }
+
+    /// <summary>The interface that the opener expects.</summary>
+    public DeviceAbi Abi { get; }
+
+    /// <summary>CREATE succeeded: there is a SECS, and <see cref="Base"/> and <see cref="Size"/> are known.</summary>
+    public bool IsCreated => _created;
+
+    /// <summary>INIT succeeded: the enclave can be entered.</summary>
+    public bool IsInitialized => _initialized;
+
+    /// <summary>The enclave was released or destroyed and has no pages any more.</summary>
+    public bool IsDead => _dead;
+
+    /// <summary>
+    /// Linear address at which ELRANGE starts. 0 is a valid one: ask <see cref="IsCreated"/>.
+    /// </summary>
+    public ulong Base { get; private set; }
+
+    /// <summary>Size of ELRANGE in bytes, a power of two.</summary>
+    public ulong Size { get; private set; }
+
+    /// <summary>Index of the EPC page that holds the SECS; −1 before CREATE and after the end.</summary>
+    public int SecsPage { get; private set; } = NoPage;
+
+    /// <summary>ATTRIBUTES of the SECS as the builder gave them.</summary>
+    public AttributeFlags Attributes { get; private set; }
+
+    /// <summary>Attributes that INIT lets the enclave have.</summary>
+    public AttributeFlags AllowedAttributes { get; private set; } = UnprivilegedAttributes;
+
+    /// <summary>Number of REG and TCS pages.</summary>
+    public int PageCount
+    {
+        get
+        {
+            lock (Lock)
+            {
+                return _pages.Count;
+            }
+        }
+    }
+
+    /// <summary>The subsystem that the enclave belongs to.</summary>
+    internal SgxSubsystem Subsystem { get; }
+
+    /// <summary>The enclave's lock: guards pages and state. See the project's README for the order of locks.</summary>
+    internal Lock Lock { get; } = new();
+
+    /// <summary>The enclave's version arrays; the ioctl in progress is their only user.</summary>
+    internal VersionArrays VersionArrays { get; }
+
+    /// <summary>Executes an ioctl.</summary>
+    /// <param name="command">Command number, see <see cref="IoctlTable"/>.</param>
+    /// <param name="argument">The argument: an address in <paramref name="memory"/>, any value.</param>
+    /// <param name="memory">The caller's memory.</param>
+    /// <param name="files">The caller's open files.</param>
+    /// <param name="lp">The logical processor that the call runs on; INIT writes its launch-control registers.</param>
+    /// <returns>
+    /// <see cref="Errno.None"/> or what the command's handler says. EBUSY: another ioctl on this opener is in progress. ENOTTY: no
+    /// such command. EBADF: released (EFAULT: destroyed by a failed measurement, <see cref="DeviceAbi.V22"/> only).
+    /// </returns>
+    public Errno Ioctl(uint command, ulong argument, IUserMemory memory, IFileTable files, LogicalProcessor lp)
+    {
+        if (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
+        {
+            return Errno.EBUSY;
+        }
+
+        try
+        {
+            if (_dead)
+            {
+                return Abi == DeviceAbi.V22 ? Errno.EFAULT : Errno.EBADF;
+            }
+
+            IoctlEntry? entry = IoctlTable.Find(command, Abi);
+            return entry is null ? Errno.ENOTTY : entry.Handler(this, argument, new IoctlCall(memory, files, lp));
+        }
+        finally
+        {
+            Volatile.Write(ref _ioctlInProgress, 0);
+        }
+    }
+
+    /// <summary>
+    /// Ends the enclave once its last reference, descriptor or mapping, is gone: removes its pages from the EPC, children
+    /// first, then the SECS, then the version arrays, and disposes of the inode. Does nothing the second time. Waits for an ioctl in
+    /// progress, which holds a reference of its own in a kernel.
+    /// </summary>
+    /// <remarks>
+    /// The caller sees to it that no thread is inside. Should one be, EREMOVE refuses and the pages concerned stay until the next
+    /// call: nothing is handed out that a thread may still be using.
+    /// </remarks>
+    public void Release()
+    {
+        _dead = true; // an ioctl in progress ends at its next page
+        SpinWait wait = default;
+        while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
+        {
+            wait.SpinOnce();
+        }
+
+        try
+        {
+            lock (Lock)
+            {
+                RemoveAllPages();
+                if (!_inodeDisposed && _pages.Count == 0)
+                {
+                    _inodeDisposed = true;
+                    _inode.Dispose();
+                }
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _ioctlInProgress, 0);
+        }
+    }
+
+    /// <summary>Removes all pages although the opener is still there.</summary>
+    internal void Destroy()
+    {
+        lock (Lock)
+        {
+            RemoveAllPages();
+        }
+    }
+
+    /// <summary>ECREATE succeeded: sets the inode's size, takes over the SECS page and is created.</summary>
+    /// <returns>
+    /// <see langword="false"/>, with nothing changed, if the inode cannot have the size or the enclave was released meanwhile.
+    /// </returns>
+    internal bool TryBegin(in Secs secs, int secsPage)
+    {
+        lock (Lock)
+        {
+            if (_dead || !_inode.TrySetSize(secs.EnclaveSize))
+            {
+                return false;
+            }
+
+            Base = secs.BaseAddress;
+            Size = secs.EnclaveSize;
+            SecsPage = secsPage;
+            Attributes = secs.Attributes.Flags;
+            AllowedAttributes = Abi == DeviceAbi.V22
+                ? AllowedAttributes | UnprivilegedAttributes
+                : UnprivilegedAttributes;
+            _created = true; // last: from here on others read the rest without a lock
+            return true;
+        }
+    }
+
+    /// <summary>INIT succeeded.</summary>
+    internal void OnInitialized() => _initialized = true;
+
+    /// <summary>Lets the enclave have an attribute.</summary>
+    internal void Allow(AttributeFlags attribute) => AllowedAttributes |= attribute;
+
+    /// <summary>There is a page at an offset.</summary>
+    internal bool HasPage(ulong offset)
+    {
+        lock (Lock)
+        {
+            return _pages.TryFind(offset / EpcPool.PageSize, out _);
+        }
+    }
+
+    /// <summary>Enters a new page into the page map and gives it a place for its contents. Under the lock.</summary>
+    internal void Attach(in EnclavePage page)
+    {
+        if (!_pages.TryAdd(in page))
+        {
+            throw new InvalidOperationException($"The enclave has a page at offset 0x{page.Offset:x} already.");
+        }
+
+        if (page.Type == PageType.PT_TCS)
+        {
+            Subsystem.Platform.AttachPrivate(page.EpcPage);
+        }
+        else
+        {
+            _inode.InsertPage(page.EpcPage, page.Offset);
+        }
+    }
+
+    /// <summary>Undoes <see cref="Attach"/>; the EPC page stays allocated. Under the lock.</summary>
+    internal void Detach(in EnclavePage page)
+    {
+        if (page.Type == PageType.PT_TCS)
+        {
+            Subsystem.Platform.DetachPrivate(page.EpcPage);
+        }
+        else
+        {
+            _inode.RemovePage(page.EpcPage, page.Offset);
+        }
+
+        _pages.Remove(page.Offset / EpcPool.PageSize);
+    }
+
+    private void RemoveAllPages()
+    {
+        _dead = true;
+        PageMap.Cursor cursor = _pages.Walk();
+        ulong index = cursor.Next(0, out EnclavePage page);
+        while (index != PageMap.None)
+        {
+            if (Subsystem.Encls.ERemove(page.EpcPage).IsSuccess)
+            {
+                Detach(in page);
+                Subsystem.Pool.Return(page.EpcPage);
+            }
+
+            index = cursor.Next(index + 1, out page);
+        }
+
+        if (SecsPage != NoPage && _pages.Count == 0 && Subsystem.Encls.ERemove(SecsPage).IsSuccess)
+        {
+            Subsystem.Platform.DetachPrivate(SecsPage);
+            Subsystem.Pool.Return(SecsPage);
+            SecsPage = NoPage;
+        }
+
+        if (SecsPage == NoPage)
+        {
+            VersionArrays.Clear();
+        }
+    }
+}

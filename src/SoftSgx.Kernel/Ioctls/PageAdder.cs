@@ -1,0 +1,161 @@
+using SoftSgx.Architecture;
+
+namespace SoftSgx.Kernel;
+
+/// <summary>
+/// Adds pages to an enclave that is being built: what ADD_PAGES and v22's ADD_PAGE have in common.
+/// Behaviour: sgx_encl_add_page in arch/x86/kernel/cpu/sgx/ioctl.c.
+/// </summary>
+/// <param name="enclave">The enclave, created and not initialised.</param>
+/// <param name="secInfo">SECINFO of all pages; checked by <see cref="IsValid"/>.</param>
+/// <param name="memory">Where the contents come from.</param>
+/// <param name="buffer">4096 bytes to copy through: the processor must see contents that the program cannot change any more.</param>
+/// <param name="leafFailure">What a failure of EADD or EEXTEND is turned into.</param>
+internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory memory, Span<byte> buffer, Errno leafFailure)
+{
+    /// <summary>Measures the whole page: one bit for each 256 bytes.</summary>
+    public const ushort WholePage = 0xFFFF;
+
+    private const int MeasuredBlock = 256;
+    private const int MeasuredBlocks = EpcPool.PageSize / MeasuredBlock;
+
+    private readonly Enclave _enclave = enclave;
+    private readonly SecInfo _secInfo = secInfo;
+    private readonly IUserMemory _memory = memory;
+    private readonly Span<byte> _buffer = buffer;
+    private readonly Errno _leafFailure = leafFailure;
+    private SourceMapping _mapping;
+
+    /// <summary>An EEXTEND failed: the page was removed, but MRENCLAVE is not what its builder expects.</summary>
+    public bool IsMeasurementBroken { get; private set; }
+
+    /// <summary>
+    /// The kernel's rules for SECINFO: a REG or TCS page; no W without R; a TCS without permissions, which the processor
+    /// would drop after measuring them; nothing reserved, the state bits included.
+    /// </summary>
+    public static bool IsValid(in SecInfo secInfo)
+    {
+        const SecInfoFlags Known = SecInfoFlags.RWX | SecInfoFlags.PageTypeMask;
+        if (secInfo.PageType is not (PageType.PT_REG or PageType.PT_TCS))
+        {
+            return false;
+        }
+
+        if ((secInfo.Flags & (SecInfoFlags.R | SecInfoFlags.W)) == SecInfoFlags.W)
+        {
+            return false;
+        }
+
+        if (secInfo.PageType == PageType.PT_TCS && secInfo.Permissions != 0)
+        {
+            return false;
+        }
+
+        return (secInfo.Flags & ~Known) == 0 && Bytes.IsZero(in secInfo.Reserved);
+    }
+
+    /// <summary>Adds one page and measures it.</summary>
+    /// <param name="offset">Offset from the enclave's base, aligned and within the enclave.</param>
+    /// <param name="source">Address of the contents.</param>
+    /// <param name="measure">Bit i: measure the 256 bytes at 256 · i.</param>
+    /// <returns>
+    /// ENOMEM: no EPC page is free. EBUSY: the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
+    /// on a noexec file system. The failure of a leaf otherwise. Nothing of the page remains after an error.
+    /// </returns>
+    public Errno Add(ulong offset, ulong source, ushort measure)
+    {
+        EpcPool pool = _enclave.Subsystem.Pool;
+        if (!pool.TryAllocate(_secInfo.PageType, out int epcPage))
+        {
+            return Errno.ENOMEM;
+        }
+
+        if (!_enclave.VersionArrays.TryGrow(out int versionArray))
+        {
+            pool.Return(epcPage);
+            return Errno.ENOMEM;
+        }
+
+        Errno errno = Add(offset, source, measure, epcPage);
+        if (errno != Errno.None)
+        {
+            _enclave.VersionArrays.Shrink(versionArray);
+            pool.Return(epcPage);
+        }
+
+        return errno;
+    }
+
+    private Errno Add(ulong offset, ulong source, ushort measure, int epcPage)
+    {
+        if (_enclave.HasPage(offset))
+        {
+            return Errno.EBUSY;
+        }
+
+        // Not under the enclave's lock: the source may itself be memory whose faults somebody serves under that lock.
+        // No page can appear meanwhile, as the enclave grows only by this ioctl until it is initialised.
+        Errno errno = CopyIn(source);
+        if (errno != Errno.None)
+        {
+            return errno;
+        }
+
+        lock (_enclave.Lock)
+        {
+            return _enclave.IsDead ? Errno.EBADF : AddAndMeasure(offset, measure, epcPage);
+        }
+    }
+
+    private Errno CopyIn(ulong source)
+    {
+        if (!_mapping.Contains(source))
+        {
+            _mapping = _memory.FindMapping(source);
+        }
+
+        if (!_mapping.Exists)
+        {
+            return Errno.EFAULT;
+        }
+
+        if (!_mapping.MayExecute)
+        {
+            return Errno.EACCES;
+        }
+
+        return _memory.TryRead(source, _buffer) ? Errno.None : Errno.EFAULT;
+    }
+
+    private Errno AddAndMeasure(ulong offset, ushort measure, int epcPage)
+    {
+        var page = new EnclavePage(offset, epcPage, _secInfo.PageType, MaximumOf(in _secInfo));
+        IEncls encls = _enclave.Subsystem.Encls;
+
+        // EADD changes MRENCLAVE and cannot be undone, so everything else that may fail comes first.
+        _enclave.Attach(in page);
+        if (!encls.EAdd(_buffer, in _secInfo, _enclave.Base + offset, _enclave.SecsPage, epcPage).IsSuccess)
+        {
+            _enclave.Detach(in page);
+            return _leafFailure;
+        }
+
+        for (int block = 0; block < MeasuredBlocks; block++)
+        {
+            if ((measure >> block & 1) != 0 && !encls.EExtend(_enclave.SecsPage, epcPage, block * MeasuredBlock).IsSuccess)
+            {
+                IsMeasurementBroken = true;
+                encls.ERemove(epcPage);
+                _enclave.Detach(in page);
+                return _leafFailure;
+            }
+        }
+
+        return Errno.None;
+    }
+
+    private static PageProtection MaximumOf(in SecInfo secInfo)
+        => secInfo.PageType == PageType.PT_TCS
+            ? PageProtection.Read | PageProtection.Write // a mapping must allow the processor itself to reach it
+            : (PageProtection)secInfo.Permissions;
+}

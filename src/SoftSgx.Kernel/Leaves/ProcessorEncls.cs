@@ -1,0 +1,32 @@
+using SoftSgx.Architecture;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Kernel;
+
+/// <summary>The ENCLS leaves of a modelled processor.</summary>
+/// <param name="processor">The processor whose EPC the leaves work on.</param>
+internal sealed class ProcessorEncls(SgxProcessor processor) : IEncls
+{
+    /// <inheritdoc/>
+    public LeafResult ECreate(ReadOnlySpan<byte> secs, int epcPage)
+    {
+        SecInfo secInfo = default; // PT_SECS is 0, and PAGEINFO.LINADDR must be 0 as well
+        return Processor.ECreate.Execute(processor, secs, in secInfo, 0, epcPage);
+    }
+
+    /// <inheritdoc/>
+    public LeafResult EAdd(ReadOnlySpan<byte> source, in SecInfo secInfo, ulong linearAddress, int secsPage, int epcPage)
+        => Processor.EAdd.Execute(processor, source, in secInfo, linearAddress, secsPage, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult EExtend(int secsPage, int epcPage, int offsetInPage)
+        => Processor.EExtend.Execute(processor, secsPage, epcPage, offsetInPage);
+
+    /// <inheritdoc/>
+    public LeafResult EInit(
+        LogicalProcessor logicalProcessor, ReadOnlySpan<byte> sigStruct, int secsPage, ReadOnlySpan<byte> token)
+        => Processor.EInit.Execute(processor, logicalProcessor, sigStruct, secsPage, token);
+
+    /// <inheritdoc/>
+    public LeafResult ERemove(int epcPage) => Processor.ERemove.Execute(processor, epcPage);
+}

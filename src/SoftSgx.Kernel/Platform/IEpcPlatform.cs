@@ -1,0 +1,18 @@
+using SoftSgx.Processor;
+
+namespace SoftSgx.Kernel;
+
+/// <summary>
+/// Where the contents of EPC pages live. REG pages live in their enclave's inode (<see cref="IEnclaveInode"/>); SECS, TCS and
+/// VA pages live in private frames that no program can map.
+/// </summary>
+public interface IEpcPlatform : IEpcFrames
+{
+    /// <summary>Gives an EPC page a private frame. Its contents are undefined until the processor writes them.</summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    public void AttachPrivate(int epcPage);
+
+    /// <summary>Takes the private frame away and forgets its contents.</summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    public void DetachPrivate(int epcPage);
+}

@@ -1,0 +1,54 @@
+using SoftSgx.Architecture;
+
+namespace SoftSgx.Processor;
+
+/// <summary>
+/// What SGX adds to one logical processor: the registers that remember an entry into an enclave, and the launch-control MSRs.
+/// SDM vol. 3D, "Processor state on enclave entry" (the CR_ registers).
+/// </summary>
+/// <remarks>Belongs to one thread; only <see cref="SgxProcessor"/> is shared.</remarks>
+public sealed class LogicalProcessor
+{
+    /// <summary>CR_ENCLAVE_MODE: the processor executes inside an enclave.</summary>
+    public bool InEnclave { get; internal set; }
+
+    /// <summary>CR_ELRANGE: base address of the enclave that the processor is in.</summary>
+    public ulong EnclaveBase { get; internal set; }
+
+    /// <summary>CR_ELRANGE: size in bytes of the enclave that the processor is in.</summary>
+    public ulong EnclaveSize { get; internal set; }
+
+    /// <summary>CR_ACTIVE_SECS: EPC page of the SECS.</summary>
+    public int ActiveSecs { get; internal set; } = -1;
+
+    /// <summary>CR_TCS_PA: EPC page of the TCS.</summary>
+    public int ActiveTcs { get; internal set; } = -1;
+
+    /// <summary>CR_TCS_LA: linear address of the TCS.</summary>
+    public ulong TcsAddress { get; internal set; }
+
+    /// <summary>CR_DBGOPTIN: debug features stay on inside the enclave.</summary>
+    public bool DebugOptIn { get; internal set; }
+
+    /// <summary>CR_SAVE_FS: base of FS outside.</summary>
+    public ulong SavedFsBase { get; internal set; }
+
+    /// <summary>CR_SAVE_GS: base of GS outside.</summary>
+    public ulong SavedGsBase { get; internal set; }
+
+    /// <summary>CR_SAVE_TF: RFLAGS.TF outside, kept while an opt-out entry has it cleared.</summary>
+    public bool SavedTrapFlag { get; internal set; }
+
+    /// <summary>IA32_SGXLEPUBKEYHASH0 to 3: SHA-256 of the modulus that signs launch enclaves. Starts as Intel's.</summary>
+    public Hash256 LePubKeyHash { get; set; } = Hash256.From(IntelPubKeyHash);
+
+    /// <summary>SHA-256 of the modulus that Intel signs its enclaves with: the reset value of the MSRs.</summary>
+    public static ReadOnlySpan<byte> IntelPubKeyHash =>
+    [
+        0xac, 0xb7, 0x70, 0x12, 0x05, 0x3e, 0x05, 0xa6, 0x3d, 0x41, 0x3b, 0x8b, 0xba, 0xe8, 0xfb, 0x6c,
+        0x5d, 0x73, 0xb3, 0xf2, 0x99, 0x6d, 0x91, 0xc4, 0x3b, 0xbb, 0xf9, 0x09, 0x59, 0xc0, 0xf8, 0xd4,
+    ];
+
+    /// <summary>True if <paramref name="address"/> lies in the address range of the enclave that the processor is in.</summary>
+    public bool IsInElrange(ulong address) => InEnclave && address - EnclaveBase < EnclaveSize;
+}

@@ -1,0 +1,76 @@
+using System.Security.Cryptography;
+using SoftSgx.Architecture;
+
+namespace SoftSgx.Processor;
+
+/// <summary>
+/// What makes one platform's keys its own: fused secrets, owner epoch and security version.
+/// SDM vol. 3D, EGETKEY (key derivation material).
+/// </summary>
+public sealed class PlatformSecrets
+{
+    /// <summary>Length in bytes of a seed made by <see cref="CreateRandom"/>.</summary>
+    public const int SeedLength = 32;
+
+    private readonly byte[] _seed;
+    private readonly Key128 _rootProvisioningKey;
+    private readonly Key128 _rootSealKey;
+    private readonly Bytes16 _ownerEpoch;
+    private readonly Bytes16 _cpuSvn;
+    private readonly Bytes32 _reportKeyId;
+
+    private PlatformSecrets(ReadOnlySpan<byte> seed)
+    {
+        _seed = seed.ToArray();
+        Expand("root provisioning key"u8, _rootProvisioningKey.AsSpan());
+        Expand("root seal key"u8, _rootSealKey.AsSpan());
+        Expand("owner epoch"u8, _ownerEpoch.AsSpan());
+        Expand("report key id"u8, _reportKeyId.AsSpan());
+        CurrentCpuSvn.CopyTo(_cpuSvn.AsSpan());
+    }
+
+    /// <summary>The secret that this platform's provisioning keys come from; 16 bytes. Known to the maker of the platform.</summary>
+    public ReadOnlySpan<byte> RootProvisioningKey => _rootProvisioningKey.AsReadOnlySpan();
+
+    /// <summary>The secret that enters every key but the provisioning key; 16 bytes. Known to nobody outside.</summary>
+    public ReadOnlySpan<byte> RootSealKey => _rootSealKey.AsReadOnlySpan();
+
+    /// <summary>CR_SGXOWNEREPOCH: changing it makes all of the owner's keys new; 16 bytes.</summary>
+    public ReadOnlySpan<byte> OwnerEpoch => _ownerEpoch.AsReadOnlySpan();
+
+    /// <summary>CR_CPUSVN: sixteen components of one byte; a smaller value of each is an older one.</summary>
+    public ReadOnlySpan<byte> CpuSvn => _cpuSvn.AsReadOnlySpan();
+
+    /// <summary>CR_REPORT_KEYID: wear-out protection of the report key; 32 bytes.</summary>
+    public ReadOnlySpan<byte> ReportKeyId => _reportKeyId.AsReadOnlySpan();
+
+    /// <summary>What <see cref="FromSeed"/> makes this platform of again. Keep it as secret as the keys.</summary>
+    public ReadOnlySpan<byte> Seed => _seed;
+
+    private static ReadOnlySpan<byte> CurrentCpuSvn => [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    /// <summary>The platform that belongs to <paramref name="seed"/>: always the same one.</summary>
+    /// <exception cref="ArgumentException">The seed is empty.</exception>
+    public static PlatformSecrets FromSeed(ReadOnlySpan<byte> seed)
+    {
+        if (seed.IsEmpty)
+        {
+            throw new ArgumentException("a platform needs a seed", nameof(seed));
+        }
+
+        return new PlatformSecrets(seed);
+    }
+
+    /// <summary>A platform that there was none like before.</summary>
+    public static PlatformSecrets CreateRandom()
+    {
+        Span<byte> seed = stackalloc byte[SeedLength];
+        RandomNumberGenerator.Fill(seed);
+        return new PlatformSecrets(seed);
+    }
+
+    private void Expand(ReadOnlySpan<byte> purpose, Span<byte> destination)
+    {
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, _seed, destination, salt: "SoftSGX platform"u8, info: purpose);
+    }
+}
