@@ -3,6 +3,7 @@
 # Sourced by scripts that have set
 #	lib	this directory
 #	out	the directory where everything goes
+# Both may contain spaces; names of objects, relative to out, may not.
 
 CC=${CC:-gcc}
 
@@ -14,9 +15,9 @@ common_flags="-std=gnu11 -O2 -g -Wall -Wextra -Werror"
 enclave_flags="-ffreestanding -fPIE -fvisibility=hidden -fno-stack-protector
 	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
 	-fcf-protection=none -mno-avx"
-enclave_link="-nostdlib -static-pie -Wl,-T,$lib/enclave.lds
-	-Wl,-z,noexecstack -Wl,-z,norelro -Wl,--build-id=none"
-host_link="-pthread"
+enclave_link="-nostdlib -static-pie -Wl,-z,noexecstack -Wl,-z,norelro
+	-Wl,--build-id=none"
+host_flags="-pthread"
 
 enclave_library="enclave_entry.S enclave_rt.c aes_cmac.c"
 host_library="report_error.c cpu.c vdso.c enter.S sha256.c rsa3072.c
@@ -56,7 +57,7 @@ compile_enclave() {
 }
 
 compile_host() {
-	compile "$1" "$2" $host_link &
+	compile "$1" "$2" $host_flags &
 	jobs="$jobs $!"
 }
 
@@ -71,27 +72,40 @@ enclave_objects=
 host_objects=
 
 compile_library() {
-	mkdir -p "$out/objects" || fail "cannot write to $out"
+	mkdir -p "$out/objects" && cd "$out" || fail "cannot write to $out"
 	for source in $enclave_library; do
-		object=$out/objects/enclave-${source%.*}.o
+		object=objects/enclave-${source%.*}.o
 		compile_enclave "$object" "$lib/$source"
 		enclave_objects="$enclave_objects $object"
 	done
 	for source in $host_library; do
-		object=$out/objects/host-${source%.*}.o
+		object=objects/host-${source%.*}.o
 		compile_host "$object" "$lib/$source"
 		host_objects="$host_objects $object"
 	done
 }
 
-# link TARGET FLAGS OBJECT...: unless the target is newer than all of them.
-link() {
+# up_to_date TARGET FILE...: the target is newer than all of them.
+up_to_date() {
 	target=$1
-	flags=$2
-	shift 2
-	if [ -e "$target" ] &&
-	   [ -z "$(find "$@" "$lib/enclave.lds" -newer "$target")" ]; then
-		return
-	fi
-	"$CC" -o "$target" "$@" $flags || fail "$target does not link"
+	shift
+	[ -e "$target" ] && [ -z "$(find "$@" -newer "$target")" ]
+}
+
+# link_host TARGET OBJECT..., with the library's objects.
+link_host() {
+	target=$1
+	shift
+	up_to_date "$target" "$@" $host_objects ||
+		"$CC" $host_flags -o "$target" "$@" $host_objects ||
+		fail "$target does not link"
+}
+
+link_enclave() {
+	target=$1
+	shift
+	up_to_date "$target" "$lib/enclave.lds" "$@" $enclave_objects ||
+		"$CC" $enclave_link -T "$lib/enclave.lds" -o "$target" "$@" \
+			$enclave_objects ||
+		fail "$target does not link"
 }
