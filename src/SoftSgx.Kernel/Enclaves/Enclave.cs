@@ -29,6 +29,7 @@ public sealed partial class Enclave
     private volatile bool _created;
     private volatile bool _initialized;
     private volatile bool _dead;
+    private bool _builtByAddPage;
     private bool _inodeDisposed;
 
     internal Enclave(SgxSubsystem subsystem, IEnclaveInode inode, DeviceAbi abi)
@@ -197,6 +198,9 @@ public sealed partial class Enclave
 
     /// <summary>Lets the enclave have an attribute.</summary>
     internal void Allow(AttributeFlags attribute) => AllowedAttributes |= attribute;
+
+    /// <summary>The builder uses v22's ADD_PAGE, and with it the stricter rule of v22 for mappings.</summary>
+    internal void OnAddPage() => _builtByAddPage = true;
 
     /// <summary>There is a page at an offset.</summary>
     internal bool HasPage(ulong offset)

@@ -41,6 +41,7 @@ internal static class AddPage
             return Errno.EINVAL;
         }
 
+        enclave.OnAddPage();
         var adder = new PageAdder(enclave, in secInfo, call.Memory, stackalloc byte[EpcPool.PageSize], Errno.EFAULT);
         Errno errno = adder.Add(offset, add.Src, add.MrMask);
         if (adder.IsMeasurementBroken)

@@ -130,11 +130,14 @@ public class V22Tests
         var machine = new Machine();
         Enclave enclave = machine.OpenCreated(DeviceAbi.V22);
         ulong start = Machine.EnclaveBase;
+        Assert.Equal(Errno.None, enclave.MayMap(start, start + Machine.EnclaveSize, PageProtection.Read)); // may still be mainline
         Assert.Equal(Errno.None, AddPage(machine, enclave, 0, 0));
         Assert.Equal(Errno.None, AddPage(machine, enclave, 0x1000, 0));
         Assert.Equal(Errno.None, enclave.MayMap(start, start + 0x2000, PageProtection.Read));
         Assert.Equal(Errno.EACCES, enclave.MayMap(start, start + 0x3000, PageProtection.Read));
         Assert.Equal(Errno.EACCES, enclave.MayMap(start + 0x2000, start + 0x3000, PageProtection.Read));
+        Assert.Equal(Errno.EACCES, enclave.MayMap(start - 0x1000, start + 0x1000, PageProtection.Read));
+        Assert.Equal(Errno.EACCES, enclave.MayMap(start, start + 0x1000, PageProtection.Execute));
         Assert.Equal(Errno.None, enclave.MayMap(start, start + Machine.EnclaveSize, PageProtection.None));
     }
 
