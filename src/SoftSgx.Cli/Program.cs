@@ -33,3 +33,11 @@ catch (HostException e)
     Messages.Error(e.Message);
     return ProgramRunner.ExitOwnFailure;
 }
+#pragma warning disable CA1031 // the last resort: a bug of ours is one line for the user, with the details on request
+catch (Exception e)
+{
+    bool details = Environment.GetEnvironmentVariable("SOFTSGX_DEBUG") is { Length: > 0 };
+    Messages.Error($"internal error, a bug in softsgx: {(details ? e : $"{e.GetType().Name}: {e.Message} (set SOFTSGX_DEBUG=1 for details)")}");
+    return ProgramRunner.ExitOwnFailure;
+}
+#pragma warning restore CA1031

@@ -56,8 +56,8 @@ public static class ProgramRunner
             return CannotExecute(warn, name, missing);
         }
 
+        LaunchEnvironment launch = LaunchEnvironment.Read(); // before our own handlers change what there is to read
         SignalForwarder signals = SignalForwarder.Install();
-        LaunchEnvironment launch = LaunchEnvironment.Read();
         using HostEpcPlatform platform = new((int)(options.EpcBytes / PageSize));
         ProcessorConfiguration configuration = HostProcessor.Configure(options.EpcBytes);
         PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath));

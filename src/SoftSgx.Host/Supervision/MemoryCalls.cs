@@ -1,6 +1,7 @@
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Kernel;
 using static SoftSgx.Host.Interop.Native;
@@ -160,7 +161,7 @@ internal sealed class MemoryCalls
         thread.Space.Enclaves.Remove(start, end);
         if (((int)call.R10 & MAP_ANONYMOUS) == 0 && ((int)call.Rdx & PROT_EXEC) != 0)
         {
-            CpuidPatcher.Patch(thread.Space, start, end);
+            CpuidPatcher.Patch(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, ""));
         }
     }
 
@@ -197,7 +198,7 @@ internal sealed class MemoryCalls
         ulong start = call.Rdi, end = start + RoundUp(call.Rsi);
         if (!space.Enclaves.Overlaps(start, end))
         {
-            CpuidPatcher.Patch(space, start, end);
+            CpuidPatcher.PatchRange(space, start, end);
             return;
         }
         space.Enclaves.Protect(start, end, (PageProtection)(call.Rdx & (ulong)PageProtection.Access));

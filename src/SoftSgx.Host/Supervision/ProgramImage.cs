@@ -72,7 +72,7 @@ internal sealed class ProgramImage
         {
             if (entry.IsExecutable && entry.HasInode)
             {
-                CpuidPatcher.Patch(space, entry.Start, entry.End);
+                CpuidPatcher.Patch(space, entry);
             }
         }
     }

@@ -18,8 +18,8 @@ internal sealed class Supervisor
 {
     private readonly Dictionary<int, TracedThread> _threads = [];
 
-    /// <summary>Threads whose first stop came before the event of the parent that made them.</summary>
-    private readonly HashSet<int> _early = [];
+    /// <summary>Threads whose first stop, or end, came before the event of the parent that made them.</summary>
+    private readonly Dictionary<int, WaitStatus> _early = [];
 
     private readonly SgxProcessor _processor;
     private readonly ProgramImage _image;
@@ -72,11 +72,8 @@ internal sealed class Supervisor
     {
         if (!_threads.TryGetValue(tid, out TracedThread? thread))
         {
-            // A new thread's first stop may be seen before its parent's event; its end (if it was killed first) as well.
-            if (status.Stopped)
-            {
-                _early.Add(tid);
-            }
+            // A new thread's first stop may be seen before its parent's event; after it, if it was killed, its end.
+            _early[tid] = status;
             return;
         }
         if (status.Exited || status.Signaled)
@@ -173,7 +170,7 @@ internal sealed class Supervisor
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
             default:
-                return CallVerdict.GoOn; // a filter of the program's own asked for a tracer; without one it gets ENOSYS as usual
+                return CallVerdict.Fail(ENOSYS); // a filter of the program's own asked for a tracer, and it has none (seccomp(2))
         }
     }
 
@@ -271,14 +268,18 @@ internal sealed class Supervisor
             return;
         }
         int tid = (int)message;
+        if (_threads.ContainsKey(tid))
+        {
+            return;
+        }
         bool sharesMemory = AreSame(KCMP_VM, parent.Tid, tid);
         AddressSpace space = sharesMemory ? parent.Space : parent.Space.Fork(tid);
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
         TracedThread thread = new(tid, space, dispositions) { IsForeign = parent.IsForeign };
         _threads.Add(tid, thread);
-        if (_early.Remove(tid))
+        if (_early.Remove(tid, out WaitStatus first))
         {
-            OnEventStop(thread, SIGTRAP);
+            OnStatus(tid, first);
         }
     }
 
