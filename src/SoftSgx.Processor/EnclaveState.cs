@@ -6,12 +6,20 @@ internal sealed class EnclaveState(ulong id, ulong baseAddress) : IDisposable
     private int _children;
     private int _threadsInside;
     private int _measuring;
+    private bool _initialized;
 
     /// <summary>SECS.EID: unlike that of any other enclave of this processor.</summary>
     public ulong Id { get; } = id;
 
     /// <summary>SECS.BASEADDR.</summary>
     public ulong BaseAddress { get; } = baseAddress;
+
+    /// <summary>SECS.ATTRIBUTES.INIT. Only the holder of <see cref="TryBeginMeasuring"/> may rely on it being off.</summary>
+    public bool IsInitialized
+    {
+        get => Volatile.Read(ref _initialized);
+        set => Volatile.Write(ref _initialized, value);
+    }
 
     /// <summary>MRENCLAVE under way. Only the holder of <see cref="TryBeginMeasuring"/> may touch it; disposed by EINIT.</summary>
     public Measurement Measurement { get; } = new();

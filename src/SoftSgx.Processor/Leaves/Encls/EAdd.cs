@@ -72,7 +72,7 @@ public static class EAdd
         if (!enclave.TryBeginMeasuring()) return LeafResult.GeneralProtection;
         try
         {
-            if ((secs.Attributes.Flags & AttributeFlags.INIT) != 0) return LeafResult.GeneralProtection;
+            if (enclave.IsInitialized) return LeafResult.GeneralProtection;
 
             if (isTcs)
             {

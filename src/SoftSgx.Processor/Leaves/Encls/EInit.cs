@@ -87,7 +87,7 @@ public static class EInit
         ref Secs secs = ref processor.WritableSecsOf(secsPage);
         Hash256 authorized = logical.LePubKeyHash;
 
-        if ((secs.Attributes.Flags & AttributeFlags.INIT) != 0) return LeafResult.GeneralProtection;
+        if (enclave.IsInitialized) return LeafResult.GeneralProtection;
 
         Hash256 mrEnclave = enclave.Measurement.Current();
         if (sig.EnclaveHash != mrEnclave) return LeafResult.FromError(SgxError.SGX_INVALID_MEASUREMENT);
@@ -112,6 +112,7 @@ public static class EInit
         secs.IsvProdId = sig.IsvProdId;
         secs.IsvSvn = sig.IsvSvn;
         secs.Attributes.Flags |= AttributeFlags.INIT;
+        enclave.IsInitialized = true;
         enclave.Measurement.Dispose();
         return LeafResult.Ok;
     }
