@@ -1,1 +1,43 @@
-return 0;
+using System.CommandLine;
+using SoftSgx.Cli;
+using SoftSgx.Cli.Commands;
+using SoftSgx.Host;
+
+const int ExitUsage = 2;
+
+RootCommand root = new("SGX for machines that have none: run SGX programs unmodified, without SGX hardware.")
+{
+    RunCommand.Create(),
+    DemoCommand.Create(),
+};
+HelpWithDetails.Attach(root, new Dictionary<string, string>
+{
+    [RunCommand.Name] = RunCommand.Details,
+    [DemoCommand.Name] = DemoCommand.Details,
+});
+
+ParseResult parsed = root.Parse(RunCommand.SeparateProgram(args.Length == 0 ? ["--help"] : args));
+bool isRun = parsed.CommandResult.Command.Name == RunCommand.Name;
+if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithDetails)
+{
+    string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+    Messages.Error($"{parsed.Errors[^1].Message} Try: softsgx {command}--help");
+    return isRun ? ProgramRunner.ExitOwnFailure : ExitUsage;
+}
+try
+{
+    return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (HostException e)
+{
+    Messages.Error(e.Message);
+    return ProgramRunner.ExitOwnFailure;
+}
+#pragma warning disable CA1031 // the last resort: a bug of ours is one line for the user, with the details on request
+catch (Exception e)
+{
+    bool details = Environment.GetEnvironmentVariable("SOFTSGX_DEBUG") is { Length: > 0 };
+    Messages.Error($"internal error, a bug in softsgx: {(details ? e : $"{e.GetType().Name}: {e.Message} (set SOFTSGX_DEBUG=1 for details)")}");
+    return ProgramRunner.ExitOwnFailure;
+}
+#pragma warning restore CA1031

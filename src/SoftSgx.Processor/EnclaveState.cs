@@ -1,19 +1,33 @@
 namespace SoftSgx.Processor;
 
 /// <summary>What the processor keeps of one enclave beyond its SECS: measurement under way, children, threads inside.</summary>
-internal sealed class EnclaveState(ulong id) : IDisposable
+internal sealed class EnclaveState(ulong id, ulong baseAddress) : IDisposable
 {
     private int _children;
     private int _threadsInside;
     private int _measuring;
+    private bool _initialized;
 
     /// <summary>SECS.EID: unlike that of any other enclave of this processor.</summary>
     public ulong Id { get; } = id;
 
+    /// <summary>SECS.BASEADDR.</summary>
+    public ulong BaseAddress { get; } = baseAddress;
+
+    /// <summary>SECS.ATTRIBUTES.INIT. Only the holder of <see cref="TryBeginMeasuring"/> may rely on it being off.</summary>
+    public bool IsInitialized
+    {
+        get => Volatile.Read(ref _initialized);
+        set => Volatile.Write(ref _initialized, value);
+    }
+
+    /// <summary>MRENCLAVE under way. Only the holder of <see cref="TryBeginMeasuring"/> may touch it; disposed by EINIT.</summary>
+    public Measurement Measurement { get; } = new();
+
     /// <summary>Pages that belong to the enclave.</summary>
     public int Children => Volatile.Read(ref _children);
 
-    /// <summary>Logical processors that execute inside the enclave.</summary>
+    /// <summary>Logical processors that execute inside the enclave, or are on their way in.</summary>
     public int ThreadsInside => Volatile.Read(ref _threadsInside);
 
     /// <summary>A page came.</summary>
@@ -35,7 +49,5 @@ internal sealed class EnclaveState(ulong id) : IDisposable
     public void EndMeasuring() => Volatile.Write(ref _measuring, 0);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-    }
+    public void Dispose() => Measurement.Dispose();
 }

@@ -4,11 +4,14 @@ namespace SoftSgx.Processor;
 
 /// <summary>
 /// What SGX adds to one logical processor: the registers that remember an entry into an enclave, and the launch-control MSRs.
-/// SDM vol. 3D, "Processor state on enclave entry" (the CR_ registers).
+/// SDM vol. 3D, "Enclave mode and control registers" (the CR_ registers of the instruction reference).
 /// </summary>
-/// <remarks>Belongs to one thread; only <see cref="SgxProcessor"/> is shared.</remarks>
+/// <remarks>Belongs to one thread at a time; only <see cref="SgxProcessor"/> is shared.</remarks>
 public sealed class LogicalProcessor
 {
+    private int[] _xsavePages = new int[2];
+    private byte[] _xsaveScratch = [];
+
     /// <summary>CR_ENCLAVE_MODE: the processor executes inside an enclave.</summary>
     public bool InEnclave { get; internal set; }
 
@@ -18,14 +21,23 @@ public sealed class LogicalProcessor
     /// <summary>CR_ELRANGE: size in bytes of the enclave that the processor is in.</summary>
     public ulong EnclaveSize { get; internal set; }
 
-    /// <summary>CR_ACTIVE_SECS: EPC page of the SECS.</summary>
+    /// <summary>CR_ACTIVE_SECS: EPC page of the SECS; -1 outside.</summary>
     public int ActiveSecs { get; internal set; } = -1;
 
-    /// <summary>CR_TCS_PA: EPC page of the TCS.</summary>
+    /// <summary>CR_TCS_PA: EPC page of the TCS; -1 outside.</summary>
     public int ActiveTcs { get; internal set; } = -1;
 
     /// <summary>CR_TCS_LA: linear address of the TCS.</summary>
     public ulong TcsAddress { get; internal set; }
+
+    /// <summary>Asynchronous exit pointer of the entry, as in the TCS.</summary>
+    public ulong Aep { get; internal set; }
+
+    /// <summary>CR_GPR_PA: EPC page at the end of which GPRSGX of the current SSA frame lies.</summary>
+    public int GprPage { get; internal set; } = -1;
+
+    /// <summary>CR_XSAVE_PAGE_n: EPC pages of the XSAVE area of the current SSA frame.</summary>
+    public ReadOnlySpan<int> XsavePages => _xsavePages.AsSpan(0, XsavePageCount);
 
     /// <summary>CR_DBGOPTIN: debug features stay on inside the enclave.</summary>
     public bool DebugOptIn { get; internal set; }
@@ -49,6 +61,55 @@ public sealed class LogicalProcessor
         0x5d, 0x73, 0xb3, 0xf2, 0x99, 0x6d, 0x91, 0xc4, 0x3b, 0xbb, 0xf9, 0x09, 0x59, 0xc0, 0xf8, 0xd4,
     ];
 
+    private int XsavePageCount { get; set; }
+
     /// <summary>True if <paramref name="address"/> lies in the address range of the enclave that the processor is in.</summary>
     public bool IsInElrange(ulong address) => InEnclave && address - EnclaveBase < EnclaveSize;
+
+    /// <summary>Makes room for <paramref name="count"/> pages in <see cref="XsavePages"/>; the caller fills them.</summary>
+    internal Span<int> ReserveXsavePages(int count)
+    {
+        if (count > _xsavePages.Length)
+        {
+            _xsavePages = new int[count];
+        }
+
+        XsavePageCount = count;
+        return _xsavePages.AsSpan(0, count);
+    }
+
+    /// <summary>A buffer of <paramref name="length"/> bytes for the copy of an SSA frame's XSAVE area.</summary>
+    internal Span<byte> XsaveScratch(int length)
+    {
+        if (length > _xsaveScratch.Length)
+        {
+            _xsaveScratch = new byte[length];
+        }
+
+        return _xsaveScratch.AsSpan(0, length);
+    }
+
+    /// <summary>Leaves enclave mode: what EEXIT and an asynchronous exit have in common.</summary>
+    internal void LeaveEnclave(SgxProcessor processor, ref RegisterFile registers)
+    {
+        registers.FsBase = SavedFsBase;
+        registers.GsBase = SavedGsBase;
+        if (!DebugOptIn)
+        {
+            registers.Rflags = SavedTrapFlag ? registers.Rflags | Rflags.TF : registers.Rflags & ~Rflags.TF;
+        }
+
+        LeaveEnclave(processor);
+    }
+
+    /// <summary>Leaves enclave mode without a look at the registers.</summary>
+    internal void LeaveEnclave(SgxProcessor processor)
+    {
+        EnclaveState enclave = processor.StateOf(ActiveSecs);
+        Volatile.Write(ref processor.TcsOf(ActiveTcs).State, Tcs.Inactive);
+        InEnclave = false;
+        ActiveSecs = -1;
+        ActiveTcs = -1;
+        enclave.ThreadLeaves();
+    }
 }

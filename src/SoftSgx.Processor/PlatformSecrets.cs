@@ -7,7 +7,9 @@ namespace SoftSgx.Processor;
 /// What makes one platform's keys its own: fused secrets, owner epoch and security version.
 /// SDM vol. 3D, EGETKEY (key derivation material).
 /// </summary>
+#pragma warning disable CA1001 // The cipher holds managed memory only and lives as long as the platform.
 public sealed class PlatformSecrets
+#pragma warning restore CA1001
 {
     /// <summary>Length in bytes of a seed made by <see cref="CreateRandom"/>.</summary>
     public const int SeedLength = 32;
@@ -18,6 +20,7 @@ public sealed class PlatformSecrets
     private readonly Bytes16 _ownerEpoch;
     private readonly Bytes16 _cpuSvn;
     private readonly Bytes32 _reportKeyId;
+    private readonly AesCmac _derivation;
 
     private PlatformSecrets(ReadOnlySpan<byte> seed)
     {
@@ -27,6 +30,7 @@ public sealed class PlatformSecrets
         Expand("owner epoch"u8, _ownerEpoch.AsSpan());
         Expand("report key id"u8, _reportKeyId.AsSpan());
         CurrentCpuSvn.CopyTo(_cpuSvn.AsSpan());
+        _derivation = new AesCmac(_rootProvisioningKey.AsReadOnlySpan());
     }
 
     /// <summary>The secret that this platform's provisioning keys come from; 16 bytes. Known to the maker of the platform.</summary>
@@ -68,6 +72,30 @@ public sealed class PlatformSecrets
         RandomNumberGenerator.Fill(seed);
         return new PlatformSecrets(seed);
     }
+
+    /// <summary>
+    /// True if <paramref name="cpuSvn"/> is no version of this platform: some component of it is newer.
+    /// SDM vol. 3D, EGETKEY ("beyond current CPU configuration").
+    /// </summary>
+    internal bool IsBeyondCpuSvn(in Bytes16 cpuSvn)
+    {
+        ReadOnlySpan<byte> asked = cpuSvn.AsReadOnlySpan();
+        for (int i = 0; i < asked.Length; i++)
+        {
+            if (asked[i] > CpuSvn[i])
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// The key that belongs to <paramref name="dependencies"/> on this platform.
+    /// SDM vol. 3D, EGETKEY (derivekey).
+    /// </summary>
+    internal Key128 DeriveKey(in KeyDependencies dependencies) => _derivation.Compute(Bytes.Of(in dependencies));
 
     private void Expand(ReadOnlySpan<byte> purpose, Span<byte> destination)
     {

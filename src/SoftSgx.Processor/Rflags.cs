@@ -33,6 +33,9 @@ public static class Rflags
     /// <summary>Bit 11: overflow.</summary>
     public const ulong OF = 1UL << 11;
 
+    /// <summary>Bit 14: nested task.</summary>
+    public const ulong NT = 1UL << 14;
+
     /// <summary>Bit 16: resume.</summary>
     public const ulong RF = 1UL << 16;
 

@@ -43,13 +43,20 @@ public sealed class SgxProcessor
     /// <summary>The SECS in EPC page <paramref name="secsPage"/>, for the leaves that change it.</summary>
     internal ref Secs WritableSecsOf(int secsPage) => ref MemoryMarshal.AsRef<Secs>(Frames.Frame(secsPage));
 
+    /// <summary>The part of the SECS in EPC page <paramref name="secsPage"/> that is the processor's own.</summary>
+    internal ref SecsPrivate PrivateSecsOf(int secsPage) =>
+        ref MemoryMarshal.AsRef<SecsPrivate>(Frames.Frame(secsPage)[SecsPrivate.Offset..]);
+
+    /// <summary>The TCS in EPC page <paramref name="tcsPage"/>.</summary>
+    internal ref Tcs TcsOf(int tcsPage) => ref MemoryMarshal.AsRef<Tcs>(Frames.Frame(tcsPage));
+
     /// <summary>What the processor keeps of an enclave beyond its SECS.</summary>
     internal EnclaveState StateOf(int secsPage) => Volatile.Read(ref _enclaves[secsPage])!;
 
     /// <summary>Starts the state of a new enclave. The caller holds the SECS exclusively.</summary>
-    internal EnclaveState CreateState(int secsPage)
+    internal EnclaveState CreateState(int secsPage, ulong baseAddress)
     {
-        EnclaveState state = new((ulong)Interlocked.Increment(ref _nextEnclaveId));
+        EnclaveState state = new((ulong)Interlocked.Increment(ref _nextEnclaveId), baseAddress);
         Volatile.Write(ref _enclaves[secsPage], state);
         return state;
     }

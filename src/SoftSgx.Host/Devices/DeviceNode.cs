@@ -17,7 +17,4 @@ internal enum DeviceNode
 
     /// <summary><c>/dev/sgx/provision</c>.</summary>
     ProvisionV22,
-
-    /// <summary>The directory <c>/dev/sgx</c>.</summary>
-    Directory,
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using SoftSgx.Host.Interop;
 using static SoftSgx.Host.Interop.Native;
 
@@ -40,7 +39,7 @@ internal static class DevicePaths
     {
         ReadOnlySpan<byte> trimmed = path.TrimEnd("/."u8);
         return trimmed.EndsWith("sgx_enclave"u8) || trimmed.EndsWith("sgx_provision"u8) || trimmed.EndsWith("enclave"u8)
-            || trimmed.EndsWith("provision"u8) || trimmed.EndsWith("sgx"u8);
+            || trimmed.EndsWith("provision"u8);
     }
 
     private static DeviceNode Match(ReadOnlySpan<byte> path) =>
@@ -48,7 +47,6 @@ internal static class DevicePaths
         : path.SequenceEqual("/dev/sgx_provision"u8) ? DeviceNode.Provision
         : path.SequenceEqual("/dev/sgx/enclave"u8) ? DeviceNode.EnclaveV22
         : path.SequenceEqual("/dev/sgx/provision"u8) ? DeviceNode.ProvisionV22
-        : path.SequenceEqual("/dev/sgx"u8) ? DeviceNode.Directory
         : DeviceNode.None;
 
     /// <summary>Removes empty, "." and ".." components in place; the new length.</summary>

@@ -8,13 +8,13 @@ internal static class DeviceStat
 {
     internal const int StatSize = 144, StatxSize = 256;
 
-    private const uint S_IFCHR = 0x2000, S_IFDIR = 0x4000, STATX_BASIC_STATS = 0x7ff;
+    private const uint S_IFCHR = 0x2000, STATX_BASIC_STATS = 0x7ff;
     private const uint MiscMajor = 10;
 
     /// <summary>Device number of devtmpfs's superblock as seen in st_dev; any constant serves.</summary>
     private const uint DeviceFileSystemMinor = 5;
 
-    private static uint Mode(DeviceNode node) => node == DeviceNode.Directory ? S_IFDIR | 0x1ED /* 0755 */ : S_IFCHR | 0x1B6 /* 0666 */;
+    private const uint Mode = S_IFCHR | 0x1B6; // 0666
 
     private static uint Minor(DeviceNode node) => node switch
     {
@@ -31,9 +31,9 @@ internal static class DeviceStat
         stat.Clear();
         BinaryPrimitives.WriteUInt64LittleEndian(stat, DeviceFileSystemMinor);
         BinaryPrimitives.WriteUInt64LittleEndian(stat[8..], Inode(node));
-        BinaryPrimitives.WriteUInt64LittleEndian(stat[16..], node == DeviceNode.Directory ? 2u : 1u);
-        BinaryPrimitives.WriteUInt32LittleEndian(stat[24..], Mode(node));
-        BinaryPrimitives.WriteUInt64LittleEndian(stat[40..], node == DeviceNode.Directory ? 0 : (MiscMajor << 8) | Minor(node));
+        BinaryPrimitives.WriteUInt64LittleEndian(stat[16..], 1u);
+        BinaryPrimitives.WriteUInt32LittleEndian(stat[24..], Mode);
+        BinaryPrimitives.WriteUInt64LittleEndian(stat[40..], (MiscMajor << 8) | Minor(node));
         BinaryPrimitives.WriteUInt64LittleEndian(stat[56..], 4096);
         foreach (int time in (ReadOnlySpan<int>)[72, 88, 104])
         {
@@ -47,14 +47,14 @@ internal static class DeviceStat
         statx.Clear();
         BinaryPrimitives.WriteUInt32LittleEndian(statx, STATX_BASIC_STATS);
         BinaryPrimitives.WriteUInt32LittleEndian(statx[4..], 4096);
-        BinaryPrimitives.WriteUInt32LittleEndian(statx[16..], node == DeviceNode.Directory ? 2u : 1u);
-        BinaryPrimitives.WriteUInt16LittleEndian(statx[28..], (ushort)Mode(node));
+        BinaryPrimitives.WriteUInt32LittleEndian(statx[16..], 1u);
+        BinaryPrimitives.WriteUInt16LittleEndian(statx[28..], (ushort)Mode);
         BinaryPrimitives.WriteUInt64LittleEndian(statx[32..], Inode(node));
         foreach (int time in (ReadOnlySpan<int>)[64, 96, 112])
         {
             BinaryPrimitives.WriteInt64LittleEndian(statx[time..], s_started);
         }
-        BinaryPrimitives.WriteUInt32LittleEndian(statx[128..], node == DeviceNode.Directory ? 0 : MiscMajor);
+        BinaryPrimitives.WriteUInt32LittleEndian(statx[128..], MiscMajor);
         BinaryPrimitives.WriteUInt32LittleEndian(statx[132..], Minor(node));
         BinaryPrimitives.WriteUInt32LittleEndian(statx[140..], DeviceFileSystemMinor);
     }

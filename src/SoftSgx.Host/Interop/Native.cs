@@ -7,7 +7,8 @@ internal static class Native
     internal const int
         SYS_read = 0, SYS_open = 2, SYS_close = 3, SYS_stat = 4, SYS_fstat = 5, SYS_lstat = 6, SYS_mmap = 9, SYS_mprotect = 10,
         SYS_munmap = 11, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14, SYS_rt_sigreturn = 15, SYS_ioctl = 16, SYS_access = 21,
-        SYS_mremap = 25, SYS_dup3 = 292, SYS_getpid = 39, SYS_clone = 56, SYS_execve = 59, SYS_creat = 85, SYS_ptrace = 101,
+        SYS_mremap = 25, SYS_dup3 = 292, SYS_getpid = 39, SYS_clone = 56, SYS_execve = 59, SYS_creat = 85, SYS_readlink = 89, SYS_readlinkat = 267, SYS_getxattr = 191, SYS_lgetxattr = 192, SYS_listxattr = 194,
+        SYS_llistxattr = 195, SYS_ptrace = 101,
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
         SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439, SYS_exit_group = 231, SYS_exit = 60,
@@ -74,7 +75,7 @@ internal static class Native
     // asm-generic/errno*.h
     internal const int
         EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENOEXEC = 8, ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
-        EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, ENOSYS = 38;
+        EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, ENODATA = 61, ENOSYS = 38;
 
     internal const ulong PageSize = 4096;
 }

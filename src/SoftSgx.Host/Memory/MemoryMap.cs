@@ -6,7 +6,7 @@ using SoftSgx.Kernel;
 namespace SoftSgx.Host.Memory;
 
 /// <summary>A mapping of a file in a process, as /proc/PID/maps shows it.</summary>
-internal readonly record struct MapsEntry(ulong Start, ulong End, bool IsExecutable, bool HasInode, string Path);
+internal readonly record struct MapsEntry(ulong Start, ulong End, bool IsExecutable, bool IsPrivate, bool HasInode, string Path);
 
 /// <summary>
 /// Answers which mapping of a process holds an address and whether it may become executable; remembers the last answer, because a
@@ -60,6 +60,7 @@ internal sealed class MemoryMap
                 ulong.Parse(fields[0].AsSpan(0, dash), NumberStyles.HexNumber, CultureInfo.InvariantCulture),
                 ulong.Parse(fields[0].AsSpan(dash + 1), NumberStyles.HexNumber, CultureInfo.InvariantCulture),
                 fields[1][2] == 'x',
+                fields[1][3] == 'p',
                 fields[4] != "0",
                 fields.Length == 6 ? fields[5] : "");
         }

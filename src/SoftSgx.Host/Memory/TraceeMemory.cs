@@ -22,12 +22,12 @@ internal sealed unsafe class TraceeMemory : IDisposable
     internal int Tid { get; set; }
 
     /// <summary>Opens the memory of a process as it is now; after exec it must be opened again.</summary>
-    internal static TraceeMemory? Open(int pid)
+    /// <remarks>Of a process that was killed meanwhile nothing can be read or written: every access then reports failure.</remarks>
+    internal static TraceeMemory Open(int tid)
     {
-        fixed (byte* path = ProcPath.Of(pid, "mem"u8))
+        fixed (byte* path = ProcPath.Of(tid, "mem"u8))
         {
-            int fd = Libc.Open(path, O_RDWR | O_CLOEXEC, 0);
-            return fd < 0 ? null : new TraceeMemory(pid, fd);
+            return new TraceeMemory(tid, Libc.Open(path, O_RDWR | O_CLOEXEC, 0));
         }
     }
 
@@ -108,5 +108,11 @@ internal sealed unsafe class TraceeMemory : IDisposable
         return -2;
     }
 
-    public void Dispose() => _ = Libc.Close(_memory);
+    public void Dispose()
+    {
+        if (_memory >= 0)
+        {
+            _ = Libc.Close(_memory);
+        }
+    }
 }

@@ -60,8 +60,11 @@ internal ref struct InjectedCalls
         }
         for (int syscallStops = 0; syscallStops < 2;)
         {
-            if (!PtraceCalls.ContToSyscall(tid) || PtraceCalls.Wait(tid, out WaitStatus status) < 0)
+            // After a failure to resume (SIGKILL came first) the end is what there is to wait for.
+            _ = PtraceCalls.ContToSyscall(tid);
+            if (PtraceCalls.Wait(tid, out WaitStatus status) < 0)
             {
+                _thread.Ended = new WaitStatus(SIGKILL); // an exec in another thread took it away unseen
                 return -ESRCH;
             }
             if (status.Exited || status.Signaled)

@@ -26,7 +26,11 @@ internal static class SeccompFilters
         int trace = a.NewLabel(), allow = a.NewLabel();
         LoadNativeNumber(a, allow);
 
-        foreach (int always in (int[])[SYS_open, SYS_openat, SYS_openat2, SYS_creat, SYS_stat, SYS_lstat, SYS_access, SYS_faccessat, SYS_faccessat2])
+        foreach (int always in (int[])
+            [
+                SYS_open, SYS_openat, SYS_openat2, SYS_creat, SYS_stat, SYS_lstat, SYS_access, SYS_faccessat, SYS_faccessat2,
+                SYS_readlink, SYS_readlinkat, SYS_getxattr, SYS_lgetxattr, SYS_listxattr, SYS_llistxattr,
+            ])
         {
             a.IfEqual((uint)always, trace);
         }

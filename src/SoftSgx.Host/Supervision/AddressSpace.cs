@@ -10,12 +10,13 @@ namespace SoftSgx.Host.Supervision;
 /// <summary>One address space of the supervised program: what threads, and a vfork child until it execs, share.</summary>
 internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposable
 {
-    private readonly MemoryMap _map;
+    private readonly MemoryMap _map = new();
+    private readonly IEpcFrames _frames;
 
-    internal AddressSpace(TraceeMemory memory)
+    internal AddressSpace(TraceeMemory memory, IEpcFrames frames)
     {
         Memory = memory;
-        _map = new MemoryMap();
+        _frames = frames;
     }
 
     internal TraceeMemory Memory { get; }
@@ -83,7 +84,15 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     internal bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
     {
         read = 0;
-        return Enclaves.TryFind(address, out EnclaveMapping mapping) && mapping.Owner.Enclave.TryReadPage(address, destination, out read);
+        int page = Enclaves.TryFind(address, out EnclaveMapping mapping) ? mapping.Owner.Enclave.EpcPageAt(address) : -1;
+        if (page < 0)
+        {
+            return false;
+        }
+        ReadOnlySpan<byte> rest = _frames.Frame(page)[(int)(address % Native.PageSize)..];
+        read = Math.Min(rest.Length, destination.Length);
+        rest[..read].CopyTo(destination);
+        return read > 0;
     }
 
     /// <inheritdoc/>
@@ -94,6 +103,15 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
 
     /// <inheritdoc/>
     public SourceMapping FindMapping(ulong address) => _map.Find(Tid, address);
+
+    /// <summary>The address space of a forked child: the same mappings, its own memory.</summary>
+    internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid), _frames)
+    {
+        VdsoBase = VdsoBase,
+        CpuidSites = [.. CpuidSites],
+        Enclaves = Enclaves.Copy(),
+        HasEnclaveFilter = HasEnclaveFilter,
+    };
 
     /// <summary>Forgets what is known of source mappings: a system call changed the address space.</summary>
     internal void MappingsChanged() => _map.Invalidate();

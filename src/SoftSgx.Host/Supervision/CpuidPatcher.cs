@@ -1,4 +1,5 @@
 using SoftSgx.Host.Cpuid;
+using SoftSgx.Host.Memory;
 
 namespace SoftSgx.Host.Supervision;
 
@@ -17,8 +18,28 @@ internal static class CpuidPatcher
     [ThreadStatic]
     private static List<int>? s_sites;
 
-    /// <summary>Patches the instructions in a range that was just mapped.</summary>
-    internal static void Patch(AddressSpace space, ulong start, ulong end)
+    /// <summary>Patches what became executable in a range.</summary>
+    internal static void PatchRange(AddressSpace space, ulong start, ulong end)
+    {
+        foreach (MapsEntry entry in MemoryMap.Read(space.Tid))
+        {
+            if (entry.IsExecutable && entry.Start < end && entry.End > start)
+            {
+                Patch(space, entry with { Start = Math.Max(start, entry.Start), End = Math.Min(end, entry.End) });
+            }
+        }
+    }
+
+    /// <summary>Patches the instructions of a mapping, unless it is shared: that would change the file or another process's code.</summary>
+    internal static void Patch(AddressSpace space, in MapsEntry entry)
+    {
+        if (entry.IsPrivate)
+        {
+            PatchPrivate(space, entry.Start, entry.End);
+        }
+    }
+
+    private static void PatchPrivate(AddressSpace space, ulong start, ulong end)
     {
         byte[] piece = s_piece ??= new byte[PieceBytes];
         List<int> sites = s_sites ??= [];

@@ -1,6 +1,4 @@
 using SoftSgx.Architecture;
-using SoftSgx.Host.Enclaves;
-using SoftSgx.Host.Interop;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Vdso;
@@ -38,7 +36,7 @@ internal sealed class EnclaveTransitions
     internal bool OnVdsoTrap(TracedThread thread, ref UserRegs regs)
     {
         AddressSpace space = thread.Space;
-        if (space.VdsoBase == 0 || regs.Rip != space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset)
+        if (space.VdsoBase == 0 || regs.Rip != TrapReturn(space))
         {
             return false;
         }
@@ -50,12 +48,13 @@ internal sealed class EnclaveTransitions
         }
         (regs.R11, regs.R10, regs.Rax) = (saved[0], saved[1], saved[2]);
         regs.Rcx = Aep(space);
-        Execute(thread, ref regs, regs.Rip, regs.Rip);
+        Execute(thread, ref regs, regs.Rip, regs.Rip, ForcedSignal.None);
         return true;
     }
 
     /// <summary>The thread executed ENCLU itself, inside or outside an enclave, which stopped it with SIGILL.</summary>
-    internal void OnEnclu(TracedThread thread, ref UserRegs regs) => Execute(thread, ref regs, regs.Rip + EncluLength, regs.Rip);
+    internal void OnEnclu(TracedThread thread, ref UserRegs regs) =>
+        Execute(thread, ref regs, regs.Rip + EncluLength, regs.Rip, ForcedSignal.At(thread, SIGILL));
 
     /// <summary>True if ENCLU stands at <paramref name="rip"/>.</summary>
     internal static bool IsEncluAt(AddressSpace space, ulong rip)
@@ -81,16 +80,18 @@ internal sealed class EnclaveTransitions
         {
             fault = FaultDecoder.Decode(thread.Space, regs, info);
         }
-        ExitAndDeliver(thread, ref regs, ref info, fault, isException);
+        ExitAndDeliver(thread, ref regs, ref info, fault, isException, isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None);
     }
+
+    private ulong TrapReturn(AddressSpace space) => space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
 
     private ulong Aep(AddressSpace space) => space.VdsoBase + (ulong)_image.Vdso.AepOffset;
 
-    private void Execute(TracedThread thread, ref UserRegs regs, ulong after, ulong enclu)
+    /// <summary>Runs a leaf; <paramref name="forced"/> is the signal by which it stopped the thread.</summary>
+    private void Execute(TracedThread thread, ref UserRegs regs, ulong after, ulong enclu, ForcedSignal forced)
     {
-        EncluLeaf leaf = (EncluLeaf)(uint)regs.Rax;
         bool wasInside = thread.Processor.InEnclave;
-        bool needsXsave = Enclu.NeedsXsave(leaf);
+        bool needsXsave = Enclu.NeedsXsave((EncluLeaf)(uint)regs.Rax);
         Span<byte> xsave = default;
         if (needsXsave && !ReadXsave(thread, out xsave))
         {
@@ -101,43 +102,45 @@ internal sealed class EnclaveTransitions
         LeafResult result = Enclu.Execute(_processor, thread.Processor, ref file, thread.Space, xsave);
         if (result.Status == LeafStatus.Fault)
         {
-            OnLeafFault(thread, ref regs, enclu, result.Fault, wasInside);
+            OnLeafFault(thread, ref regs, enclu, result.Fault, wasInside, forced);
             return;
         }
         regs.CopyFrom(file);
         if (!wasInside && thread.Processor.InEnclave)
         {
-            // Inside, the mask changes only by our leave: what is there now is what a forced signal must not change.
-            _ = PtraceCalls.GetSigMask(thread.Tid, out ulong mask);
-            thread.MaskAtEntry = mask;
+            // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
+            forced = forced.Undo(thread, _image, ref regs);
+            if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+            {
+                thread.MaskAtEntry = mask;
+            }
         }
         if (needsXsave && !PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;
         }
-        Resume(thread, ref regs, wasInside ? SIGILL : 0);
+        Resume(thread, ref regs, forced);
     }
 
-    private void OnLeafFault(TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, bool wasInside)
+    private void OnLeafFault(TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, bool wasInside, ForcedSignal forced)
     {
-        SigInfo info = SignalOf(fault, enclu);
+        SigInfo info = default;
+        info.Signal = SignalNumber(fault);
+        regs.OrigRax = ulong.MaxValue;
+        regs.Rip = enclu;
         if (wasInside)
         {
             // A fault of a leaf inside the enclave is like that of any instruction there: RIP is the ENCLU's, RAX its leaf.
-            regs.Rip = enclu;
-            ExitAndDeliver(thread, ref regs, ref info, fault, isException: true);
-            return;
+            ExitAndDeliver(thread, ref regs, ref info, fault, isException: true, forced);
         }
-        regs.OrigRax = ulong.MaxValue;
-        if (ReportByVdso(thread, ref regs, enclu == thread.Space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset, fault))
+        else if (!ReportByVdso(thread, ref regs, enclu == TrapReturn(thread.Space), fault, forced))
         {
-            return;
+            Translate(ref info, fault, enclu);
+            Deliver(thread, ref regs, ref info);
         }
-        regs.Rip = enclu;
-        Deliver(thread, ref regs, ref info);
     }
 
-    private void ExitAndDeliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, Fault fault, bool isException)
+    private void ExitAndDeliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, Fault fault, bool isException, ForcedSignal forced)
     {
         if (!ReadXsave(thread, out Span<byte> xsave))
         {
@@ -145,9 +148,9 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         // INT3 is a software exception, everything else here a hardware one (SDM vol. 3D, EXITINFO.EXIT_TYPE).
-        bool software = fault.Kind == ExceptionVector.BP;
+        bool software = isException && fault.Kind == ExceptionVector.BP;
         AsynchronousExit.Execute(
-            _processor, thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, isException && software, fault.ErrorCode, fault.Address));
+            _processor, thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
         regs.CopyFrom(file);
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
@@ -155,7 +158,7 @@ internal sealed class EnclaveTransitions
         }
         if (isException)
         {
-            if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault))
+            if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault, forced))
             {
                 return;
             }
@@ -168,7 +171,7 @@ internal sealed class EnclaveTransitions
     /// Makes an exception on the vDSO's ENCLU its report, as the kernel's fix-up does; #DB and #BP stay signals
     /// (arch/x86/entry/vdso/extable.c).
     /// </summary>
-    private bool ReportByVdso(TracedThread thread, ref UserRegs regs, bool isVdso, Fault fault)
+    private bool ReportByVdso(TracedThread thread, ref UserRegs regs, bool isVdso, Fault fault, ForcedSignal forced)
     {
         if (!isVdso || thread.Space.VdsoBase == 0 || fault.Kind is ExceptionVector.DB or ExceptionVector.BP)
         {
@@ -178,7 +181,7 @@ internal sealed class EnclaveTransitions
         regs.Rsi = fault.ErrorCode;
         regs.Rdx = fault.Address;
         regs.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.ExceptionOffset;
-        Resume(thread, ref regs, SignalNumber(fault));
+        Resume(thread, ref regs, forced);
         return true;
     }
 
@@ -190,53 +193,13 @@ internal sealed class EnclaveTransitions
         }
     }
 
-    /// <summary>
-    /// Lets the thread go on without a signal. <paramref name="forced"/> is the signal that the kernel forced to stop it, zero for
-    /// none: what that did to mask and disposition is undone.
-    /// </summary>
-    private void Resume(TracedThread thread, ref UserRegs regs, int forced)
+    /// <summary>Lets the thread go on without a signal, after undoing what the one that stopped it did.</summary>
+    private void Resume(TracedThread thread, ref UserRegs regs, ForcedSignal forced)
     {
-        if (forced != 0 && WasDisturbed(thread, forced))
-        {
-            using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
-            RestoreDisposition(thread, calls, forced);
-        }
-        else if (!PtraceCalls.SetRegs(thread.Tid, regs))
-        {
-            return;
-        }
-        if (forced != 0)
-        {
-            RestoreMask(thread, forced);
-        }
-        if (thread.Ended is null)
+        _ = forced.Undo(thread, _image, ref regs);
+        if (thread.Ended is null && PtraceCalls.SetRegs(thread.Tid, regs))
         {
             _ = PtraceCalls.Cont(thread.Tid, 0);
-        }
-    }
-
-    private static bool WasDisturbed(TracedThread thread, int signal)
-    {
-        bool blocked = (thread.MaskAtEntry & Spawn.LaunchEnvironment.SignalBit(signal)) != 0;
-        ulong handler = thread.Dispositions[signal].Handler;
-        return (blocked && handler != SIG_DFL) || handler == SIG_IGN;
-    }
-
-    private static void RestoreMask(TracedThread thread, int signal)
-    {
-        if ((thread.MaskAtEntry & Spawn.LaunchEnvironment.SignalBit(signal)) != 0)
-        {
-            _ = PtraceCalls.SetSigMask(thread.Tid, thread.MaskAtEntry);
-        }
-    }
-
-    private void RestoreDisposition(TracedThread thread, in InjectedCalls calls, int signal)
-    {
-        ulong scratch = VdsoData.ScratchAddress(_image.DataArea(thread.Space));
-        ReadOnlySpan<KernelSigAction> action = new(ref thread.Dispositions[signal]);
-        if (thread.Space.Memory.Poke(scratch, System.Runtime.InteropServices.MemoryMarshal.AsBytes(action)))
-        {
-            _ = calls.Call(SYS_rt_sigaction, (ulong)signal, scratch, 0, sizeof(ulong));
         }
     }
 
@@ -245,15 +208,6 @@ internal sealed class EnclaveTransitions
         int length = PtraceCalls.GetXState(thread.Tid, _xsave);
         xsave = length > 0 ? _xsave.AsSpan(0, length) : default;
         return length > 0;
-    }
-
-    /// <summary>The siginfo that the kernel's exception handlers make of a fault (arch/x86/kernel/traps.c, arch/x86/mm/fault.c).</summary>
-    private static SigInfo SignalOf(Fault fault, ulong rip)
-    {
-        SigInfo info = default;
-        info.Signal = SignalNumber(fault);
-        Translate(ref info, fault, rip);
-        return info;
     }
 
     private static int SignalNumber(Fault fault) => fault.Kind switch

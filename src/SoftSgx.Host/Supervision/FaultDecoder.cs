@@ -46,10 +46,11 @@ internal static class FaultDecoder
         {
             return ExceptionVector.DE;
         }
-        return TryDecodeAt(space, regs.Rip, out Instruction instruction) && instruction.Op0Kind == OpKind.Register && instruction.Op0Register.IsST()
-            || instruction.Mnemonic == Mnemonic.Wait || instruction.Code.CpuidFeatures() is [CpuidFeature.FPU, ..]
-            ? ExceptionVector.MF
-            : ExceptionVector.XM;
+        // FPE_FLT* comes from the x87 as well as from SSE and AVX; the instruction that stopped tells which. An x87 exception is
+        // reported by the next waiting instruction of the x87, so that is one too.
+        bool isX87 = TryDecodeAt(space, regs.Rip, out Instruction instruction)
+            && (instruction.Mnemonic == Mnemonic.Wait || Array.Exists(instruction.CpuidFeatures, feature => feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387));
+        return isX87 ? ExceptionVector.MF : ExceptionVector.XM;
     }
 
     private static PageFaultError PageFault(AddressSpace space, in UserRegs regs, ulong address)
@@ -113,7 +114,7 @@ internal static class FaultDecoder
             {
                 continue;
             }
-            if (used.TryGetVirtualAddress(0, (register, _, _) => RegisterValue(regs, register), out ulong start))
+            if (used.TryGetVirtualAddress(0, out ulong start, (Register register, int _, int _, out ulong value) => TryReadRegister(regs, register, out value)))
             {
                 ulong size = (ulong)Math.Max(used.MemorySize.GetSize(), 1);
                 // An access may cross into the page that faulted; a push writes below the stack pointer that is shown.
@@ -147,6 +148,12 @@ internal static class FaultDecoder
         Decoder decoder = Decoder.Create(64, new ByteArrayCodeReader(code, 0, length), rip);
         decoder.Decode(out instruction);
         return !instruction.IsInvalid;
+    }
+
+    private static bool TryReadRegister(in UserRegs regs, Register register, out ulong value)
+    {
+        value = RegisterValue(regs, register);
+        return true;
     }
 
     private static ulong RegisterValue(in UserRegs regs, Register register) => register switch

@@ -1,8 +1,8 @@
-using SoftSgx.Host.Cpuid;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Vdso;
+using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -18,8 +18,11 @@ internal sealed class ProgramImage
     private readonly VdsoImage _vdso;
     private readonly VdsoData _data = new();
 
-    internal ProgramImage()
+    private readonly IEpcFrames _frames;
+
+    internal ProgramImage(IEpcFrames frames)
     {
+        _frames = frames;
         _vdso = VdsoImage.Build(OwnVdso(), VdsoData.Size);
     }
 
@@ -29,40 +32,47 @@ internal sealed class ProgramImage
 
     internal ulong DataArea(AddressSpace space) => space.VdsoBase + (ulong)_vdso.DataOffset;
 
+    /// <summary>The address space of a thread before anything is prepared in it, or of a program that is not 64-bit.</summary>
+    internal AddressSpace Unprepared(int tid) => new(TraceeMemory.Open(tid), _frames);
+
     /// <summary>
-    /// Makes the address space of a thread that just execed. Null when the thread is gone or the program is not 64-bit (then
-    /// <see cref="TracedThread.IsForeign"/> is set).
+    /// Makes the address space of a thread that just execed. In a program that is not 64-bit nothing is prepared, and
+    /// <see cref="TracedThread.IsForeign"/> is set.
     /// </summary>
-    internal AddressSpace? Prepare(TracedThread thread)
+    internal AddressSpace Prepare(TracedThread thread)
     {
-        if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        TraceeMemory memory = TraceeMemory.Open(thread.Tid);
+        ulong image = 0;
+        if (PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
-            return null;
+            thread.IsForeign = regs.Cs == UserRegs.User32Cs;
+            ulong slot = 0, realVdso = 0;
+            if (!thread.IsForeign)
+            {
+                slot = FindVdsoEntry(memory, regs.Rsp, out realVdso);
+            }
+            image = slot != 0 ? Map(thread, memory, regs, realVdso) : 0;
+            if (image != 0)
+            {
+                memory.Poke(slot, BitConverter.GetBytes(image));
+            }
         }
-        thread.IsForeign = regs.Cs == UserRegs.User32Cs;
-        TraceeMemory? memory = TraceeMemory.Open(thread.Tid);
-        if (memory is null || thread.IsForeign)
+        AddressSpace space = new(memory, _frames) { VdsoBase = image };
+        if (!thread.IsForeign)
         {
-            memory?.Dispose();
-            return null;
+            PatchMappedCode(space);
         }
-        ulong slot = FindVdsoEntry(memory, regs.Rsp, out ulong realVdso);
-        ulong image = slot != 0 ? Map(thread, memory, regs, realVdso) : 0;
-        if (image != 0)
-        {
-            memory.Poke(slot, BitConverter.GetBytes(image));
-        }
-        return new AddressSpace(memory) { VdsoBase = image };
+        return space;
     }
 
     /// <summary>Replaces the CPUID instructions of everything executable that is mapped from a file.</summary>
-    internal static void PatchMappedCode(AddressSpace space)
+    private static void PatchMappedCode(AddressSpace space)
     {
         foreach (MapsEntry entry in MemoryMap.Read(space.Tid))
         {
             if (entry.IsExecutable && entry.HasInode)
             {
-                CpuidPatcher.Patch(space, entry.Start, entry.End);
+                CpuidPatcher.Patch(space, entry);
             }
         }
     }

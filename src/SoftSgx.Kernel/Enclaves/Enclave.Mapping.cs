@@ -33,13 +33,14 @@ public sealed partial class Enclave
     /// <returns>Index of the EPC page, or −1 if there is none.</returns>
     public int EpcPageAt(ulong address) => TryFindPage(address, out EnclavePage page) ? page.EpcPage : NoPage;
 
-    /// <summary>Decides whether a range may be mapped, or a mapping of it be changed, with a protection: the rule of mmap and mprotect.</summary>
+    /// <summary>The rule of mmap and mprotect: whether a range may be mapped with a protection.</summary>
     /// <param name="start">First address.</param>
     /// <param name="end">First address behind.</param>
     /// <param name="protection">The access asked.</param>
     /// <returns>
     /// EACCES: the enclave is initialised and the range leaves it, or a page exists whose maximum lacks an access asked.
-    /// Pages that do not exist are no hindrance (with <see cref="DeviceAbi.V22"/>, they are, unless no access is asked).
+    /// Pages that do not exist are no hindrance, except to an enclave built by v22's ADD_PAGE, unless no access is asked. (The
+    /// path of the device does not tell: programs of today find the mainline device there.)
     /// </returns>
     /// <remarks>
     /// MAP_PRIVATE (EINVAL) and the personality READ_IMPLIES_EXEC (EACCES) are the caller's to refuse.
@@ -59,7 +60,9 @@ public sealed partial class Enclave
 
         lock (Lock)
         {
-            return IsWithinMaximum(start, end, asked) ? Errno.None : Errno.EACCES;
+            return IsWithinMaximum(start, end, asked) && (!_builtByAddPage || IsFullyPresent(start, end))
+                ? Errno.None
+                : Errno.EACCES;
         }
     }
 
@@ -122,43 +125,50 @@ public sealed partial class Enclave
 
     private bool IsWithinMaximum(ulong start, ulong end, PageProtection asked)
     {
-        // Only the part of the range inside the enclave matters; before INIT the range may be larger.
-        ulong last = end == 0 ? end : end - 1;
+        // Before INIT the range may be larger than the enclave, or lie elsewhere.
         ulong top = Base + (Size - 1);
-        if (last < Base || start > top)
+        if (end <= start || end - 1 < Base || start > top)
         {
-            return Abi != DeviceAbi.V22;
+            return true;
         }
 
-        ulong index = (Math.Max(start, Base) - Base) / EpcPool.PageSize;
-        ulong lastIndex = (Math.Min(last, top) - Base) / EpcPool.PageSize;
+        ulong last = (Math.Min(end - 1, top) - Base) / EpcPool.PageSize;
         PageMap.Cursor cursor = _pages.Walk();
-        for (; index <= lastIndex; index++)
+        ulong index = cursor.Next((Math.Max(start, Base) - Base) / EpcPool.PageSize, out EnclavePage page);
+        while (index <= last)
         {
-            ulong next = cursor.Next(index, out EnclavePage page);
-            if (next != index && Abi == DeviceAbi.V22)
-            {
-                return false;
-            }
-
-            if (next > lastIndex)
-            {
-                return true;
-            }
-
             if ((asked & ~page.Maximum) != 0)
             {
                 return false;
             }
 
-            index = next;
+            index = cursor.Next(index + 1, out page);
         }
 
         return true;
     }
 
-    // The state of the page at an address and the end of its run, for an address and an end that are not both on the
-    // same side of the enclave.
+    private bool IsFullyPresent(ulong start, ulong end)
+    {
+        if (end <= start || !Contains(start, end))
+        {
+            return false;
+        }
+
+        PageMap.Cursor cursor = _pages.Walk();
+        ulong last = (end - 1 - Base) / EpcPool.PageSize;
+        for (ulong index = (start - Base) / EpcPool.PageSize; index <= last; index++)
+        {
+            if (cursor.Next(index, out _) != index)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    // The state of the page at an address and the end of its run. Address and end do not lie on the same side of the enclave.
     private (PageProtection State, ulong End) RunAt(ulong address, ulong end)
     {
         PageMap.Cursor cursor = _pages.Walk();

@@ -1,0 +1,21 @@
+using SoftSgx.Bench.Host;
+using SoftSgx.Bench.Processor;
+
+namespace SoftSgx.Bench;
+
+/// <summary>One benchmark: what it is called on the command line, what it measures, and how.</summary>
+internal sealed record Benchmark(string Name, string Summary, Action Run);
+
+/// <summary>All benchmarks, in the order in which "all" runs them.</summary>
+internal static class Benchmarks
+{
+    /// <summary>The table.</summary>
+    public static IReadOnlyList<Benchmark> All { get; } =
+    [
+        new("enclave-build", "ECREATE, EADD and EEXTEND of a whole enclave, against one SHA-256 over the same measured bytes", EnclaveBuild.Run),
+        new("enter-exit", "EENTER and EEXIT, and an asynchronous exit with ERESUME, in the model", EnterExit.Run),
+        new("report-key", "EREPORT and EGETKEY", ReportKey.Run),
+        new("ecall", "an empty ECALL through the vDSO against two bare ptrace stops; computing inside against outside", EcallUnderSupervision.Run),
+        new("start", "softsgx run true against true, and what the supervisor holds in memory", ProgramStart.Run),
+    ];
+}

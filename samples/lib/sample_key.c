@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A PUBLIC TEST KEY. Everybody has the private half, so an MRSIGNER made with
+ * it says nothing about who signed an enclave. It is fixed so that MRSIGNER
+ * is the same wherever the samples are built.
+ */
+#include "sample_key.h"
+
+const struct rsa3072_key sample_public_test_key = {
+	.modulus = {
+		0xc754f289f769d2bf, 0xc5284608329fafa9, 0x78fc9c87392d3eac,
+		0xd972e906705545f9, 0x9257968e30d71d0a, 0x22c7e0cf6b79bfe3,
+		0x1ccb5501ee963398, 0xd838c76ed9cf9e41, 0x88d428c20b22ab54,
+		0x446c7878f8ea937f, 0xafa0035e32f69b21, 0x118453aac27215d0,
+		0x2ac180eef92cf821, 0x0b424789e822699e, 0xbc161319c4956f7f,
+		0xfc8a8dbf8baa38b5, 0x6ac159263e56f3dc, 0x6bec9d65f8e5f146,
+		0x6e1c83554dfa222f, 0x49c39fe9941c5b79, 0x4fca51db9f6b42ca,
+		0x7e7d4294e92d92fa, 0xf9c0ff3d2c0aab42, 0xb37801e559f3afdd,
+		0xf03dd53b726c3167, 0x74dab972c29e7480, 0xb97b0e1968c9737c,
+		0x562a582979c554b0, 0xffc21396a2b47715, 0x71f1399716ae4f81,
+		0x6306bba429e4271e, 0x825e97d63d477247, 0x1f15a6ec6bad89ba,
+		0xf60abb7f19a9b94d, 0x4a4105636a102e60, 0x7caabf32ffb092ee,
+		0x9d5ff943e0bd78d9, 0x10cfa93a3d0f9625, 0xa7829f335b4792bb,
+		0xd420654858702ed6, 0x5a63f52a72e40123, 0x5c664cebb6cb123b,
+		0x036fdfadda756043, 0x87712e5c45123b0d, 0x30a46ba3abc450e8,
+		0xa4e987a6c0960d69, 0x302486dc47ab91f4, 0xbd4d7da11fffdecc,
+	},
+	.private_exponent = {
+		0xf3752abdf722c6ab, 0x668873a84f081b16, 0x6e5080472b2914cf,
+		0x082fb7888fc8bb01, 0xe994a06929d04553, 0x77b69484fc2c890e,
+		0xb2ce4d1238ca34bf, 0xbe32327717a85cea, 0xef4ed7d0b5aa2221,
+		0x82f998413e12e8de, 0xcc0938c0d67d080d, 0xfab014188acd2383,
+		0xc030433cd2ab9aec, 0xd9dda6db0795dfe5, 0x897d837615fd577a,
+		0x6dc69d8eb1f199d7, 0x796724426c3b5e04, 0xe24c018ea64edc6a,
+		0x5d59e63ee370f581, 0x39ba6423d6935e78, 0x5ca8d13616da08d6,
+		0x29a4249e5b4bfdc0, 0x0bb6fbb313df9925, 0x50be39e4db39692b,
+		0x4ad3e37cf6f2cb99, 0xa33c7ba1d7144dab, 0xd0fcb410f0864cfd,
+		0xe41c3ac6512e3875, 0xffd6b7b9c1cda4b8, 0xa14b7bba0f1edfab,
+		0x42047d181bed6f69, 0x56e9ba8ed384f6da, 0x6a0e6f4847c9067c,
+		0xf95c7cff66712633, 0x86d603979c0ac995, 0xa871d4ccaa75b749,
+		0x139550d7eb28fb3b, 0x608a70d17e0a6419, 0xc501bf77922fb727,
+		0x381598dae5a01f39, 0x9197f8c6f742ab6d, 0xe8443347cf320c27,
+		0xacf53fc93c4e402c, 0xafa0c992d8b6d208, 0x75c2f26d1d2d8b45,
+		0xc3465a6f2b0eb39b, 0xcac30492da72614d, 0x7e33a91615553f32,
+	},
+};

@@ -1,0 +1,47 @@
+using System.Diagnostics.CodeAnalysis;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+
+namespace SoftSgx.Host.Devices;
+
+/// <summary>Every open device of every supervised process, known by inode: descriptors are duplicated, inherited and passed on.</summary>
+internal sealed class OpenDevices
+{
+    private readonly Dictionary<FileIdentity, OpenEnclave> _enclaves = [];
+    private readonly HashSet<FileIdentity> _provisioning = [];
+    private readonly List<OpenEnclave> _gone = [];
+
+    /// <summary>True if a device was ever opened and may still be.</summary>
+    internal bool Any => _enclaves.Count + _provisioning.Count > 0;
+
+    internal int EnclaveCount => _enclaves.Count;
+
+    internal bool TryFind(FileIdentity file, [NotNullWhen(true)] out OpenEnclave? enclave) => _enclaves.TryGetValue(file, out enclave);
+
+    internal bool IsProvision(FileIdentity file) => _provisioning.Contains(file);
+
+    internal void Add(OpenEnclave enclave) => _enclaves.Add(enclave.Inode.Identity, enclave);
+
+    internal void AddProvision(FileIdentity file) => _provisioning.Add(file);
+
+    /// <summary>
+    /// Ends every enclave whose last descriptor and mapping are gone. Called when that may have happened: a mapping was removed, a
+    /// process ended, a device is opened, or the EPC is short.
+    /// </summary>
+    internal void ReleaseUnreferenced()
+    {
+        foreach (OpenEnclave enclave in _enclaves.Values)
+        {
+            if (!enclave.Inode.IsReferencedByProgram)
+            {
+                _gone.Add(enclave);
+            }
+        }
+        foreach (OpenEnclave enclave in _gone)
+        {
+            _enclaves.Remove(enclave.Inode.Identity);
+            enclave.Enclave.Release();
+        }
+        _gone.Clear();
+    }
+}

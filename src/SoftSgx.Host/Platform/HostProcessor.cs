@@ -1,0 +1,31 @@
+using System.Runtime.Intrinsics.X86;
+using SoftSgx.Architecture;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Host.Platform;
+
+/// <summary>The processor that a program finds: this machine's, with SGX.</summary>
+public static class HostProcessor
+{
+    /// <summary>Physical address of the EPC; above any RAM that a program could know of, below 2^46.</summary>
+    private const ulong EpcPhysicalBase = 0x2000_0000_0000;
+
+    /// <summary>x87, SSE, AVX and the three AVX-512 components: what enclaves may use of XCR0. PKRU and AMX are not offered.</summary>
+    private const ulong OfferedComponents = 0xE7;
+
+    /// <summary>The configuration for an EPC of a size.</summary>
+    /// <param name="epcBytes">Bytes of EPC; a multiple of 4,096.</param>
+    public static ProcessorConfiguration Configure(ulong epcBytes) => new()
+    {
+        Xfrm = EnabledComponents() & OfferedComponents,
+        XsaveLayout = XsaveLayout.FromCurrentProcessor(),
+        EpcSections = [new EpcSection(EpcPhysicalBase, epcBytes)],
+    };
+
+    /// <summary>CPUID leaf 0xD, sub-leaf 0: the components that XCR0 can have, all of which Linux enables.</summary>
+    private static ulong EnabledComponents()
+    {
+        (int eax, _, _, int edx) = X86Base.CpuId(0xD, 0);
+        return (uint)eax | ((ulong)(uint)edx << 32);
+    }
+}

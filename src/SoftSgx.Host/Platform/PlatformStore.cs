@@ -1,0 +1,71 @@
+using System.Security.Cryptography;
+
+namespace SoftSgx.Host.Platform;
+
+/// <summary>Keeps the secret from which all keys of this user's software platform derive.</summary>
+/// <remarks>
+/// A CPU has fuses; we have a file of 32 random bytes below <c>$XDG_STATE_HOME/softsgx</c>, readable by its owner alone. All runs of
+/// one user share it, so that sealed data opens again and enclaves of two runs can attest to each other.
+/// </remarks>
+public static class PlatformStore
+{
+    /// <summary>Bytes of the secret.</summary>
+    public const int SecretSize = 32;
+
+    /// <summary>The file: <c>$XDG_STATE_HOME/softsgx/platform.secret</c>, by default below <c>~/.local/state</c>.</summary>
+    public static string DefaultPath
+    {
+        get
+        {
+            string? state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
+            if (string.IsNullOrEmpty(state))
+            {
+                string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+                state = Path.Combine(home.Length > 0 ? home : "/", ".local", "state");
+            }
+            return Path.Combine(state, "softsgx", "platform.secret");
+        }
+    }
+
+    /// <summary>Reads the secret, making it first if this is the first run.</summary>
+    /// <exception cref="HostException">The file is damaged, belongs to somebody else, or cannot be made.</exception>
+    public static byte[] ReadOrCreate(string path)
+    {
+        try
+        {
+            if (!File.Exists(path))
+            {
+                Create(path);
+            }
+            byte[] secret = File.ReadAllBytes(path);
+            return secret.Length == SecretSize
+                ? secret
+                : throw new HostException($"{path} is damaged: it has {secret.Length} bytes, not {SecretSize}. Data sealed with it is lost; to start afresh, move the file away");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new HostException($"the platform secret {path} cannot be used: {e.Message}");
+        }
+    }
+
+    /// <summary>Writes a new secret under another name and links it into place, so that of two first runs one wins whole.</summary>
+    private static void Create(string path)
+    {
+        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!, OwnerOnly | UnixFileMode.UserExecute);
+        string fresh = $"{path}.{Environment.ProcessId}";
+        using (FileStream file = new(fresh, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
+        {
+            file.Write(RandomNumberGenerator.GetBytes(SecretSize));
+            file.Flush(flushToDisk: true);
+        }
+        try
+        {
+            File.Move(fresh, path, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            File.Delete(fresh); // another run was first: its secret counts
+        }
+    }
+}

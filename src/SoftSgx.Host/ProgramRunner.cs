@@ -1,0 +1,106 @@
+using System.Text;
+using SoftSgx.Host.Cpuid;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Platform;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Signals;
+using SoftSgx.Host.Spawn;
+using SoftSgx.Host.Supervision;
+using SoftSgx.Kernel;
+using SoftSgx.Processor;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host;
+
+/// <summary>How a program is to be run.</summary>
+public sealed record RunOptions
+{
+    /// <summary>Size of the EPC that all enclaves of the run share, in bytes; a multiple of 4,096.</summary>
+    public ulong EpcBytes { get; init; } = 128UL << 20;
+
+    /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
+    public bool GenuineIntel { get; init; }
+
+    /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
+    public required int ArgumentCount { get; init; }
+}
+
+/// <summary>Runs an unmodified program on a machine that then seems to have SGX.</summary>
+public static class ProgramRunner
+{
+    /// <summary>SoftSGX itself failed before the program ran.</summary>
+    public const int ExitOwnFailure = 125;
+
+    /// <summary>The program was found but could not be executed.</summary>
+    public const int ExitNotExecutable = 126;
+
+    /// <summary>The program was not found.</summary>
+    public const int ExitNotFound = 127;
+
+    /// <summary>
+    /// Runs the program to its end. Returns its exit status; if a signal ended it, this process ends by the same signal and the
+    /// method does not return.
+    /// </summary>
+    /// <param name="options">How to run it.</param>
+    /// <param name="warn">Takes one-line warnings for the user.</param>
+    /// <exception cref="HostException">This host lacks something; the message says what and the cure.</exception>
+    public static int Run(RunOptions options, Action<string> warn)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(warn);
+        IReadOnlyList<byte[]> arguments = LaunchEnvironment.RawArguments(options.ArgumentCount);
+        string name = Encoding.UTF8.GetString(arguments[0]);
+        (byte[]? path, int missing) = ProgramPath.Find(arguments[0]);
+        if (path is null)
+        {
+            return CannotExecute(warn, name, missing);
+        }
+
+        LaunchEnvironment launch = LaunchEnvironment.Read(); // before our own handlers change what there is to read
+        SignalForwarder signals = SignalForwarder.Install();
+        using HostEpcPlatform platform = new((int)(options.EpcBytes / PageSize));
+        ProcessorConfiguration configuration = HostProcessor.Configure(options.EpcBytes);
+        PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath));
+        SgxProcessor processor = new(configuration, secrets, (int)(options.EpcBytes / PageSize), platform);
+        SgxSubsystem subsystem = new(processor, platform);
+        CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
+        Supervisor supervisor = new(subsystem, platform, cpuid, warn);
+
+        using SyscallScript script = new();
+        StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);
+        if (!started.Started)
+        {
+            throw new HostException(started.FailedCall == "ptrace"
+                ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
+                : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
+        }
+        signals.StartForwarding(started.Pid);
+        WaitStatus status = supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+        if (script.Failure is (string call, int errno))
+        {
+            return call == "execve"
+                ? CannotExecute(warn, name, errno)
+                : throw new HostException($"this machine does not let us prepare the program ({call}: errno {errno})"
+                    + (call == "seccomp" ? "; the kernel needs CONFIG_SECCOMP_FILTER" : ""));
+        }
+        if (status.Signaled)
+        {
+            SignalForwarder.DieOf(status.TerminatingSignal);
+        }
+        return status.ExitCode;
+    }
+
+    private static int CannotExecute(Action<string> warn, string name, int errno)
+    {
+        warn($"cannot run '{name}': " + errno switch
+        {
+            ENOENT => "no such file",
+            EACCES => "permission denied (not an executable file)",
+            ENOEXEC => "exec format error (neither a program for this machine nor a script with #!)",
+            ENOTDIR => "a component of the path is not a directory",
+            EISDIR => "it is a directory",
+            _ => $"execve failed (errno {errno})",
+        });
+        return errno is ENOENT or ENOTDIR ? ExitNotFound : ExitNotExecutable;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Spawn;
+using SoftSgx.Host.Supervision;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Signals;
+
+/// <summary>A signal that the kernel forced upon a thread for an event that on a machine with SGX raises none.</summary>
+/// <remarks>
+/// To force a blocked or ignored signal the kernel first makes its disposition SIG_DFL and unblocks it, and suppressing the signal
+/// does not bring that back. Inside an enclave the mask is known, since nothing changed it after the entry. Outside (a program that
+/// executes ENCLU itself, or CPUID) the disposition betrays it: if the program has a handler and the kernel knows of none, the
+/// signal was blocked. Of a signal with the default disposition that cannot be told; it stays unblocked, and a fault that would
+/// have killed the program still does.
+/// </remarks>
+internal readonly record struct ForcedSignal
+{
+    private readonly int _signal;
+    private readonly bool _maskIsKnown;
+
+    private ForcedSignal(int signal, bool maskIsKnown)
+    {
+        _signal = signal;
+        _maskIsKnown = maskIsKnown;
+    }
+
+    /// <summary>No signal was forced.</summary>
+    internal static ForcedSignal None => default;
+
+    /// <summary>The signal that stopped the thread just now.</summary>
+    internal static ForcedSignal At(TracedThread thread, int signal) => new(signal, thread.Processor.InEnclave);
+
+    /// <summary>Puts disposition and mask back; <paramref name="regs"/> are those that the thread will go on with.</summary>
+    internal ForcedSignal Undo(TracedThread thread, ProgramImage image, ref UserRegs regs)
+    {
+        if (_signal == 0)
+        {
+            return None;
+        }
+        ulong bit = LaunchEnvironment.SignalBit(_signal);
+        ulong handler = thread.Dispositions[_signal].Handler;
+        bool wasReset = _maskIsKnown
+            ? handler == SIG_IGN || (handler != SIG_DFL && (thread.MaskAtEntry & bit) != 0)
+            : handler != SIG_DFL && (ProcStatus.Mask(thread.Tid.ToString(CultureInfo.InvariantCulture), handler == SIG_IGN ? "SigIgn" : "SigCgt") & bit) == 0;
+        if (wasReset)
+        {
+            ReinstallDisposition(thread, image, regs);
+        }
+        bool wasBlocked = _maskIsKnown ? (thread.MaskAtEntry & bit) != 0 : wasReset && handler != SIG_IGN;
+        if (wasBlocked && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+        {
+            _ = PtraceCalls.SetSigMask(thread.Tid, mask | bit);
+        }
+        return None;
+    }
+
+    private void ReinstallDisposition(TracedThread thread, ProgramImage image, in UserRegs regs)
+    {
+        ulong scratch = VdsoData.ScratchAddress(image.DataArea(thread.Space));
+        ReadOnlySpan<KernelSigAction> action = new(ref thread.Dispositions[_signal]);
+        if (thread.Space.VdsoBase != 0 && thread.Space.Memory.Poke(scratch, MemoryMarshal.AsBytes(action)))
+        {
+            using InjectedCalls calls = InjectedCalls.Begin(thread, image.Gadget(thread.Space), regs);
+            _ = calls.Call(SYS_rt_sigaction, (ulong)_signal, scratch, 0, sizeof(ulong));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+using System.Buffers.Text;
+using SoftSgx.Host.Devices;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Signals;
+using SoftSgx.Kernel;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>System calls that name or use a device file: open, stat, access, ioctl; and dispositions of the fault signals.</summary>
+internal sealed class DeviceCalls
+{
+    private readonly SgxSubsystem _subsystem;
+    private readonly HostEpcPlatform _platform;
+    private readonly OpenDevices _devices;
+    private readonly ProgramImage _image;
+    private readonly ProcessFiles _files;
+    private readonly Action<string> _warn;
+    private readonly byte[] _path = new byte[DevicePaths.MaximumPath];
+    private readonly int _memfdFlags;
+
+    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, Action<string> warn)
+    {
+        _subsystem = subsystem;
+        _platform = platform;
+        _devices = devices;
+        _image = image;
+        _files = new ProcessFiles(devices);
+        _warn = warn;
+        _memfdFlags = MemfdFlags();
+    }
+
+    internal CallVerdict OnOpen(TracedThread thread, ref UserRegs regs)
+    {
+        (int directory, ulong path) = regs.OrigRax is SYS_openat or SYS_openat2 ? ((int)regs.Rdi, regs.Rsi) : (AT_FDCWD, regs.Rdi);
+        DeviceNode node = Find(thread, directory, path);
+        if (node == DeviceNode.None || !TryReadOpenFlags(thread, regs, out int flags))
+        {
+            return CallVerdict.GoOn;
+        }
+        if ((flags & O_DIRECTORY) != 0)
+        {
+            return CallVerdict.Fail(ENOTDIR);
+        }
+        if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+        {
+            return CallVerdict.Fail(EEXIST);
+        }
+        if (thread.Space.VdsoBase == 0)
+        {
+            return CallVerdict.GoOn; // no place for injected calls: the program finds the machine as it is
+        }
+        ulong data = _image.DataArea(thread.Space);
+        bool isProvision = node is DeviceNode.Provision or DeviceNode.ProvisionV22;
+        regs.OrigRax = SYS_memfd_create;
+        regs.Rdi = isProvision ? VdsoData.ProvisionNameAddress(data) : VdsoData.EnclaveNameAddress(data);
+        thread.CallMemfdFlags = _memfdFlags | ((flags & O_CLOEXEC) != 0 ? MFD_CLOEXEC : 0);
+        regs.Rsi = (ulong)thread.CallMemfdFlags;
+        thread.CallDevice = node;
+        return CallVerdict.ChangedWatchEnd(PendingCall.OpenDevice);
+    }
+
+    internal void OnOpenEnd(TracedThread thread, ref UserRegs regs)
+    {
+        ref readonly UserRegs call = ref thread.CallRegs;
+        (regs.Rdi, regs.Rsi) = (call.Rdi, call.Rsi);
+        long result = (long)regs.Rax;
+        InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
+        try
+        {
+            if (result >= 0)
+            {
+                int errno = CompleteOpen(thread, calls, (int)result);
+                if (errno != 0)
+                {
+                    _ = calls.Call(SYS_close, (ulong)result);
+                    calls.Registers.Rax = (ulong)-(long)errno;
+                }
+            }
+        }
+        finally
+        {
+            calls.Dispose();
+        }
+    }
+
+    internal CallVerdict OnStat(TracedThread thread, in UserRegs regs)
+    {
+        bool isStatx = regs.OrigRax == SYS_statx;
+        (int directory, ulong path, ulong buffer, int flags) = (int)regs.OrigRax switch
+        {
+            SYS_newfstatat => ((int)regs.Rdi, regs.Rsi, regs.Rdx, (int)regs.R10),
+            SYS_statx => ((int)regs.Rdi, regs.Rsi, regs.R8, (int)regs.Rdx),
+            SYS_fstat => ((int)regs.Rdi, 0UL, regs.Rsi, AT_EMPTY_PATH),
+            _ => (AT_FDCWD, regs.Rdi, regs.Rsi, 0),
+        };
+        DeviceNode node = Find(thread, directory, path);
+        if (node == DeviceNode.None && (flags & AT_EMPTY_PATH) != 0)
+        {
+            node = OfDescriptor(thread.Tid, directory);
+        }
+        if (node == DeviceNode.None)
+        {
+            return CallVerdict.GoOn;
+        }
+        Span<byte> result = stackalloc byte[isStatx ? DeviceStat.StatxSize : DeviceStat.StatSize];
+        if (isStatx)
+        {
+            DeviceStat.FillX(node, result);
+        }
+        else
+        {
+            DeviceStat.Fill(node, result);
+        }
+        return thread.Space.TryWrite(buffer, result) ? CallVerdict.Return(0) : CallVerdict.Fail(EFAULT);
+    }
+
+    internal CallVerdict OnAccess(TracedThread thread, in UserRegs regs)
+    {
+        const int X_OK = 1;
+        (int directory, ulong path, int mode) = regs.OrigRax == SYS_access ? (AT_FDCWD, regs.Rdi, (int)regs.Rsi) : ((int)regs.Rdi, regs.Rsi, (int)regs.Rdx);
+        DeviceNode node = Find(thread, directory, path);
+        return node == DeviceNode.None ? CallVerdict.GoOn
+            : (mode & ~7) != 0 ? CallVerdict.Fail(EINVAL)
+            : (mode & X_OK) != 0 ? CallVerdict.Fail(EACCES)
+            : CallVerdict.Return(0);
+    }
+
+    /// <summary>A device is no symbolic link.</summary>
+    internal CallVerdict OnReadLink(TracedThread thread, in UserRegs regs)
+    {
+        (int directory, ulong path) = regs.OrigRax == SYS_readlink ? (AT_FDCWD, regs.Rdi) : ((int)regs.Rdi, regs.Rsi);
+        return Find(thread, directory, path) == DeviceNode.None ? CallVerdict.GoOn : CallVerdict.Fail(EINVAL);
+    }
+
+    /// <summary>A device has no extended attributes; ls -l asks.</summary>
+    internal CallVerdict OnExtendedAttributes(TracedThread thread, in UserRegs regs) =>
+        Find(thread, AT_FDCWD, regs.Rdi) == DeviceNode.None ? CallVerdict.GoOn
+        : regs.OrigRax is SYS_getxattr or SYS_lgetxattr ? CallVerdict.Fail(ENODATA)
+        : CallVerdict.Return(0);
+
+    internal CallVerdict OnIoctl(TracedThread thread, in UserRegs regs)
+    {
+        if (!_devices.Any || !FileIdentity.TryOf(thread.Tid, (int)regs.Rdi, out FileIdentity file))
+        {
+            return CallVerdict.GoOn;
+        }
+        if (!_devices.TryFind(file, out OpenEnclave? owner))
+        {
+            return _devices.IsProvision(file) ? CallVerdict.Fail(ENOTTY) : CallVerdict.GoOn;
+        }
+        bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized;
+        _files.Tid = thread.Tid;
+        Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
+        if (errno == Errno.ENOMEM)
+        {
+            _devices.ReleaseUnreferenced();
+            errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
+        }
+        bool settle = (wasCreated != owner.Enclave.IsCreated || wasInitialized != owner.Enclave.IsInitialized)
+            && MemoryCalls.NeedsSettling(thread.Space, owner);
+        thread.CallEnclave = settle ? owner : null;
+        return CallVerdict.Return(Result(errno), settle ? PendingCall.SettleMappings : PendingCall.None);
+    }
+
+    internal static CallVerdict OnSigAction(TracedThread thread, in UserRegs regs)
+    {
+        Span<KernelSigAction> action = new(ref thread.CallAction);
+        return thread.Space.TryRead(regs.Rsi, System.Runtime.InteropServices.MemoryMarshal.AsBytes(action))
+            ? CallVerdict.WatchEnd(PendingCall.SigAction)
+            : CallVerdict.GoOn;
+    }
+
+    internal static void OnSigActionEnd(TracedThread thread, in UserRegs regs)
+    {
+        int signal = (int)thread.CallRegs.Rdi;
+        if (regs.Rax == 0 && SignalDispositions.IsKept(signal))
+        {
+            thread.Dispositions[signal] = thread.CallAction;
+        }
+    }
+
+    /// <summary>A positive value is the SGX error code that the 2019 interface returns; the errors are negative.</summary>
+    private static long Result(Errno errno) => -(long)errno;
+
+    private DeviceNode Find(TracedThread thread, int directory, ulong path)
+    {
+        if (path == 0)
+        {
+            return DeviceNode.None;
+        }
+        int length = thread.Space.Memory.ReadString(path, _path);
+        return length <= 0 ? DeviceNode.None : DevicePaths.Find(thread.Tid, directory, _path.AsSpan(0, length));
+    }
+
+    private DeviceNode OfDescriptor(int tid, int fd) =>
+        !_devices.Any || !FileIdentity.TryOf(tid, fd, out FileIdentity file) ? DeviceNode.None
+        : _devices.TryFind(file, out OpenEnclave? enclave) ? (enclave.Enclave.Abi == DeviceAbi.V22 ? DeviceNode.EnclaveV22 : DeviceNode.Enclave)
+        : _devices.IsProvision(file) ? DeviceNode.Provision
+        : DeviceNode.None;
+
+    private static bool TryReadOpenFlags(TracedThread thread, in UserRegs regs, out int flags)
+    {
+        switch ((int)regs.OrigRax)
+        {
+            case SYS_creat:
+                flags = O_CREAT;
+                return true;
+            case SYS_openat2:
+                bool ok = thread.Space.Memory.TryReadUInt64(regs.Rdx, out ulong how); // struct open_how begins with the flags
+                flags = (int)how;
+                return ok;
+            default:
+                flags = (int)(regs.OrigRax == SYS_open ? regs.Rsi : regs.Rdx);
+                return true;
+        }
+    }
+
+    /// <summary>Makes the fresh memfd at <paramref name="fd"/> a device; zero or the errno for the program.</summary>
+    private int CompleteOpen(TracedThread thread, in InjectedCalls calls, int fd)
+    {
+        AddressSpace space = thread.Space;
+        if (!space.HasEnclaveFilter)
+        {
+            long result = calls.Call(
+                SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, VdsoData.FilterAddress(_image.DataArea(space)));
+            space.HasEnclaveFilter = result == 0;
+            if (result != 0)
+            {
+                _warn($"the program cannot be watched for changes of its address space (seccomp: {result}); enclave mappings may be wrong");
+            }
+        }
+        if (thread.CallDevice is DeviceNode.Provision or DeviceNode.ProvisionV22)
+        {
+            if (!FileIdentity.TryOf(thread.Tid, fd, out FileIdentity identity))
+            {
+                return EIO;
+            }
+            _devices.AddProvision(identity);
+            return 0;
+        }
+        if (space.UserFaultFd < 0)
+        {
+            int errno = UserFault.Create(thread, calls);
+            if (errno != 0)
+            {
+                _warn($"no SGX device for this program: userfaultfd fails (errno {errno}). In a container, allow it in the seccomp profile; kernels need CONFIG_USERFAULTFD and version 5.11");
+                return ENODEV;
+            }
+        }
+        ReopenCounted(thread, calls, fd);
+        _devices.ReleaseUnreferenced();
+        EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd);
+        if (inode is null)
+        {
+            return EIO;
+        }
+        DeviceAbi abi = thread.CallDevice == DeviceNode.EnclaveV22 ? DeviceAbi.V22 : DeviceAbi.Mainline;
+        _devices.Add(new OpenEnclave(_subsystem.Device.Open(inode, abi), inode));
+        return 0;
+    }
+
+    /// <summary>Replaces the open file behind a memfd by one that open(2) made.</summary>
+    /// <remarks>
+    /// The file of memfd_create itself is not counted among the inode's writers, so a lease would not see it
+    /// (<see cref="EnclaveInode.IsReferencedByProgram"/>). One that is opened through /proc is.
+    /// </remarks>
+    private void ReopenCounted(TracedThread thread, in InjectedCalls calls, int fd)
+    {
+        ulong scratch = VdsoData.ScratchAddress(_image.DataArea(thread.Space));
+        Span<byte> path = stackalloc byte[32];
+        path.Clear();
+        "/proc/self/fd/"u8.CopyTo(path);
+        Utf8Formatter.TryFormat(fd, path[14..], out _);
+        if (!thread.Space.Memory.Poke(scratch, path))
+        {
+            return;
+        }
+        long reopened = calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, O_RDWR | O_CLOEXEC);
+        if (reopened < 0)
+        {
+            _warn("the program has no /proc: its enclaves are released only when it ends");
+            return;
+        }
+        ulong flags = (thread.CallMemfdFlags & MFD_CLOEXEC) != 0 ? (ulong)O_CLOEXEC : 0;
+        _ = calls.Call(SYS_dup3, (ulong)reopened, (ulong)fd, flags);
+        _ = calls.Call(SYS_close, (ulong)reopened);
+    }
+
+    /// <summary>MFD_EXEC came with Linux 6.3, which also warns when it is missing; older kernels refuse it.</summary>
+    private static unsafe int MemfdFlags()
+    {
+        fixed (byte* name = "softsgx-probe\0"u8)
+        {
+            nint fd = Libc.Syscall(SYS_memfd_create, (nint)name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+            if (fd < 0)
+            {
+                return MFD_ALLOW_SEALING;
+            }
+            _ = Libc.Close((int)fd);
+            return MFD_ALLOW_SEALING | MFD_EXEC;
+        }
+    }
+}

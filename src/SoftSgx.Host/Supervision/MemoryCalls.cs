@@ -1,0 +1,322 @@
+using SoftSgx.Host.Devices;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Kernel;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>mmap, munmap, mprotect and mremap of a program: the rules of the SGX driver, and watching for new code.</summary>
+internal sealed class MemoryCalls
+{
+    private readonly OpenDevices _devices;
+    private readonly ProgramImage _image;
+
+    internal MemoryCalls(OpenDevices devices, ProgramImage image)
+    {
+        _devices = devices;
+        _image = image;
+    }
+
+    internal CallVerdict OnMap(TracedThread thread, ref UserRegs regs)
+    {
+        AddressSpace space = thread.Space;
+        space.MappingsChanged();
+        int flags = (int)regs.R10;
+        bool isFile = (flags & MAP_ANONYMOUS) == 0;
+        if (isFile && _devices.Any && FileIdentity.TryOf(thread.Tid, (int)regs.R8, out FileIdentity file))
+        {
+            if (_devices.TryFind(file, out OpenEnclave? enclave))
+            {
+                return OnMapEnclave(thread, ref regs, enclave);
+            }
+            if (_devices.IsProvision(file))
+            {
+                return CallVerdict.Fail(ENODEV); // the driver has no mmap operation
+            }
+        }
+        bool isCode = isFile && ((int)regs.Rdx & PROT_EXEC) != 0;
+        bool mayReplace = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED && space.Enclaves.Count > 0;
+        return isCode || mayReplace ? CallVerdict.WatchEnd(PendingCall.Map) : CallVerdict.GoOn;
+    }
+
+    /// <summary>sgx_mmap and sgx_get_unmapped_area, arch/x86/kernel/cpu/sgx/driver.c.</summary>
+    private static CallVerdict OnMapEnclave(TracedThread thread, ref UserRegs regs, OpenEnclave owner)
+    {
+        int flags = (int)regs.R10;
+        if ((flags & MAP_TYPE) == MAP_PRIVATE)
+        {
+            return CallVerdict.Fail(EINVAL); // enclave memory is shared at all times: no copy on write
+        }
+        PageProtection protection = (PageProtection)(regs.Rdx & (ulong)PageProtection.Access);
+        if (Personality.ReadImpliesExec(thread.Tid))
+        {
+            return CallVerdict.Fail(EACCES);
+        }
+        Enclave enclave = owner.Enclave;
+        ulong start = regs.Rdi, length = RoundUp(regs.Rsi);
+        bool isFixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
+        if (length == 0 || start % PageSize != 0 || start + length < start)
+        {
+            return CallVerdict.GoOn; // the kernel refuses or adjusts these itself, before any driver sees them
+        }
+        if (isFixed && enclave.MayMap(start, start + length, protection) is Errno errno and not Errno.None)
+        {
+            return CallVerdict.Fail((int)errno);
+        }
+        thread.CallEnclave = owner;
+        regs.R9 = OffsetOf(owner, start);
+        if (isFixed)
+        {
+            regs.Rdx = (ulong)FirstHostProtection(enclave, start, start + length, protection);
+        }
+        return CallVerdict.ChangedWatchEnd(PendingCall.MapDevice);
+    }
+
+    internal void OnMapEnclaveEnd(TracedThread thread, ref UserRegs regs)
+    {
+        OpenEnclave owner = thread.CallEnclave!;
+        thread.CallEnclave = null;
+        ref readonly UserRegs call = ref thread.CallRegs;
+        (regs.Rdx, regs.R9) = (call.Rdx, call.R9);
+        if (IsError(regs.Rax))
+        {
+            _ = PtraceCalls.SetRegs(thread.Tid, regs);
+            return;
+        }
+        ulong start = regs.Rax, end = start + RoundUp(call.Rsi);
+        PageProtection protection = (PageProtection)(call.Rdx & (ulong)PageProtection.Access);
+        InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
+        try
+        {
+            thread.Space.Enclaves.Remove(start, end);
+            if (owner.Enclave.MayMap(start, end, protection) is Errno errno and not Errno.None)
+            {
+                // Only now is the address known that the kernel chose.
+                _ = calls.Call(SYS_munmap, start, end - start);
+                calls.Registers.Rax = (ulong)-(long)errno;
+                return;
+            }
+            if (OffsetOf(owner, start) != OffsetOf(owner, call.Rdi))
+            {
+                Remap(calls, thread.CallRegs.R8, owner, start, end, protection);
+            }
+            thread.Space.Enclaves.Add(new EnclaveMapping(start, end, protection, owner));
+            UserFault.Register(thread.Space, start, end);
+            Settle(calls, thread.Space, start, end);
+        }
+        finally
+        {
+            calls.Dispose();
+        }
+    }
+
+    /// <summary>After an ioctl: mappings that precede CREATE get their offsets, and after INIT every page its protection.</summary>
+    internal void OnSettle(TracedThread thread, in UserRegs regs)
+    {
+        OpenEnclave owner = thread.CallEnclave!;
+        thread.CallEnclave = null;
+        using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
+        EnclaveMappings mappings = thread.Space.Enclaves;
+        for (int i = 0; i < mappings.Count; i++)
+        {
+            EnclaveMapping mapping = mappings[i];
+            if (!ReferenceEquals(mapping.Owner, owner))
+            {
+                continue;
+            }
+            if (!owner.Enclave.IsInitialized)
+            {
+                Remap(calls, thread.CallRegs.Rdi, owner, mapping.Start, mapping.End, mapping.Protection);
+                UserFault.Register(thread.Space, mapping.Start, mapping.End);
+            }
+            Settle(calls, thread.Space, mapping.Start, mapping.End);
+        }
+    }
+
+    /// <summary>True if mappings of the enclave in this address space must be brought in line with its new state.</summary>
+    internal static bool NeedsSettling(AddressSpace space, OpenEnclave owner)
+    {
+        for (int i = 0; i < space.Enclaves.Count; i++)
+        {
+            EnclaveMapping mapping = space.Enclaves[i];
+            if (ReferenceEquals(mapping.Owner, owner) && (!owner.Enclave.IsInitialized || !IsUniform(mapping)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    internal static void OnMapEnd(TracedThread thread, in UserRegs regs)
+    {
+        ref readonly UserRegs call = ref thread.CallRegs;
+        if (IsError(regs.Rax))
+        {
+            return;
+        }
+        ulong start = regs.Rax, end = start + RoundUp(call.Rsi);
+        thread.Space.Enclaves.Remove(start, end);
+        if (((int)call.R10 & MAP_ANONYMOUS) == 0 && ((int)call.Rdx & PROT_EXEC) != 0)
+        {
+            CpuidPatcher.Patch(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, ""));
+        }
+    }
+
+    internal static CallVerdict OnProtect(TracedThread thread, ref UserRegs regs)
+    {
+        AddressSpace space = thread.Space;
+        space.MappingsChanged();
+        ulong start = regs.Rdi, end = start + RoundUp(regs.Rsi);
+        if (end < start || !space.Enclaves.Overlaps(start, end))
+        {
+            return ((int)regs.Rdx & PROT_EXEC) != 0 ? CallVerdict.WatchEnd(PendingCall.Protect) : CallVerdict.GoOn;
+        }
+        PageProtection protection = (PageProtection)(regs.Rdx & (ulong)PageProtection.Access);
+        for (int i = space.Enclaves.FirstEndingAfter(start); i < space.Enclaves.Count && space.Enclaves[i].Start < end; i++)
+        {
+            EnclaveMapping mapping = space.Enclaves[i];
+            Errno errno = mapping.Owner.Enclave.MayMap(Math.Max(start, mapping.Start), Math.Min(end, mapping.End), protection);
+            if (errno != Errno.None)
+            {
+                return CallVerdict.Fail((int)errno);
+            }
+        }
+        return CallVerdict.WatchEnd(PendingCall.Protect);
+    }
+
+    internal void OnProtectEnd(TracedThread thread, in UserRegs regs)
+    {
+        ref readonly UserRegs call = ref thread.CallRegs;
+        if (IsError(regs.Rax))
+        {
+            return;
+        }
+        AddressSpace space = thread.Space;
+        ulong start = call.Rdi, end = start + RoundUp(call.Rsi);
+        if (!space.Enclaves.Overlaps(start, end))
+        {
+            CpuidPatcher.PatchRange(space, start, end);
+            return;
+        }
+        space.Enclaves.Protect(start, end, (PageProtection)(call.Rdx & (ulong)PageProtection.Access));
+        if (!IsUniform(space, start, end))
+        {
+            using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
+            Settle(calls, space, start, end);
+        }
+    }
+
+    internal static CallVerdict OnUnmap(TracedThread thread, in UserRegs regs)
+    {
+        thread.Space.MappingsChanged();
+        ulong end = regs.Rdi + RoundUp(regs.Rsi);
+        return end > regs.Rdi && thread.Space.Enclaves.Overlaps(regs.Rdi, end) ? CallVerdict.WatchEnd(PendingCall.Unmap) : CallVerdict.GoOn;
+    }
+
+    internal void OnUnmapEnd(TracedThread thread, in UserRegs regs)
+    {
+        if (!IsError(regs.Rax))
+        {
+            ref readonly UserRegs call = ref thread.CallRegs;
+            thread.Space.Enclaves.Remove(call.Rdi, call.Rdi + RoundUp(call.Rsi));
+            _devices.ReleaseUnreferenced();
+        }
+    }
+
+    internal static CallVerdict OnRemap(TracedThread thread, in UserRegs regs)
+    {
+        AddressSpace space = thread.Space;
+        space.MappingsChanged();
+        ulong oldEnd = regs.Rdi + RoundUp(Math.Max(regs.Rsi, 1));
+        if (oldEnd > regs.Rdi && space.Enclaves.Overlaps(regs.Rdi, oldEnd))
+        {
+            return CallVerdict.Fail(EFAULT); // VM_DONTEXPAND and VM_PFNMAP: mm/mremap.c refuses to resize such a mapping
+        }
+        return ((int)regs.R10 & MREMAP_FIXED) != 0 && space.Enclaves.Count > 0 ? CallVerdict.WatchEnd(PendingCall.Remap) : CallVerdict.GoOn;
+    }
+
+    internal static void OnRemapEnd(TracedThread thread, in UserRegs regs)
+    {
+        if (!IsError(regs.Rax))
+        {
+            thread.Space.Enclaves.Remove(regs.Rax, regs.Rax + RoundUp(thread.CallRegs.Rdx));
+        }
+    }
+
+    internal static bool IsError(ulong result) => result > unchecked((ulong)-4096L);
+
+    private static ulong RoundUp(ulong length) => (length + PageSize - 1) & ~(PageSize - 1);
+
+    /// <summary>
+    /// The file offset that belongs to an address: its distance from the enclave's base; beyond the file's end, where every
+    /// access faults, for an address outside the enclave or an enclave that is not created yet.
+    /// </summary>
+    private static ulong OffsetOf(OpenEnclave owner, ulong address)
+    {
+        Enclave enclave = owner.Enclave;
+        return !enclave.IsCreated ? 0 : address - enclave.Base < enclave.Size ? address - enclave.Base : enclave.Size;
+    }
+
+    private static void Remap(in InjectedCalls calls, ulong fd, OpenEnclave owner, ulong start, ulong end, PageProtection protection) =>
+        _ = calls.Call(SYS_mmap, start, end - start, (ulong)protection, MAP_SHARED | MAP_FIXED, fd, OffsetOf(owner, start));
+
+    /// <summary>
+    /// Gives every page of a range what the program asks for, less what the EPCM forbids. Pages that are absent and TCS pages need
+    /// nothing: they are not in the inode, so an access faults whatever the mapping allows.
+    /// </summary>
+    private static void Settle(in InjectedCalls calls, AddressSpace space, ulong start, ulong end)
+    {
+        for (int i = space.Enclaves.FirstEndingAfter(start); i < space.Enclaves.Count && space.Enclaves[i].Start < end; i++)
+        {
+            EnclaveMapping mapping = space.Enclaves[i];
+            if (!mapping.Owner.Enclave.IsInitialized)
+            {
+                continue; // nobody can be inside yet
+            }
+            ulong last = Math.Min(end, mapping.End);
+            for (ulong at = Math.Max(start, mapping.Start); mapping.Owner.Enclave.NextRun(ref at, last, out PageProtection epcm, out ulong runEnd); at = runEnd)
+            {
+                PageProtection host = HostProtection(mapping.Protection, epcm);
+                if (host != mapping.Protection)
+                {
+                    _ = calls.Call(SYS_mprotect, at, runEnd - at, (ulong)host);
+                }
+            }
+        }
+    }
+
+    private static bool IsUniform(AddressSpace space, ulong start, ulong end)
+    {
+        for (int i = space.Enclaves.FirstEndingAfter(start); i < space.Enclaves.Count && space.Enclaves[i].Start < end; i++)
+        {
+            if (!IsUniform(space.Enclaves[i]))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static bool IsUniform(in EnclaveMapping mapping)
+    {
+        for (ulong at = mapping.Start; mapping.Owner.Enclave.NextRun(ref at, mapping.End, out PageProtection epcm, out ulong runEnd); at = runEnd)
+        {
+            if (HostProtection(mapping.Protection, epcm) != mapping.Protection)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static PageProtection FirstHostProtection(Enclave enclave, ulong start, ulong end, PageProtection protection) =>
+        enclave.IsInitialized && enclave.NextRun(ref start, end, out PageProtection epcm, out ulong runEnd) && runEnd >= end
+            ? HostProtection(protection, epcm)
+            : protection;
+
+    private static PageProtection HostProtection(PageProtection asked, PageProtection epcm) =>
+        (epcm & (PageProtection.Absent | PageProtection.Private)) != 0 ? asked : asked & epcm;
+}

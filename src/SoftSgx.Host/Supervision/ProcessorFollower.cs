@@ -1,0 +1,80 @@
+using System.Buffers.Text;
+using SoftSgx.Host.Interop;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>Keeps the supervisor on the processor of the thread that it serves.</summary>
+/// <remarks>
+/// A stop wakes the supervisor and a continuation wakes the thread. On one processor each is a switch; across processors each is
+/// an interrupt to a perhaps sleeping one, which on virtual machines costs several times as much. The program's own affinity is
+/// not touched: the supervisor moves.
+/// </remarks>
+internal sealed unsafe class ProcessorFollower
+{
+    /// <summary>A thread's processor is looked up once in so many of its stops.</summary>
+    private const uint StopsBetweenLooks = 64;
+
+    private const int MaskWords = 16;
+
+    private readonly ulong[] _allowed = new ulong[MaskWords];
+    private int _current = -1;
+
+    internal ProcessorFollower()
+    {
+        fixed (ulong* mask = _allowed)
+        {
+            _ = Libc.SchedGetAffinity(0, MaskWords * sizeof(ulong), mask);
+        }
+    }
+
+    internal void Follow(TracedThread thread)
+    {
+        if (thread.Stops++ % StopsBetweenLooks != 0)
+        {
+            return;
+        }
+        int processor = ProcessorOf(thread.Tid);
+        if (processor == _current || processor < 0 || processor >= MaskWords * 64 || (_allowed[processor / 64] >> (processor % 64) & 1) == 0)
+        {
+            return;
+        }
+        ulong* mask = stackalloc ulong[MaskWords];
+        new Span<ulong>(mask, MaskWords).Clear();
+        mask[processor / 64] = 1UL << (processor % 64);
+        if (Libc.SchedSetAffinity(0, MaskWords * sizeof(ulong), mask) == 0)
+        {
+            _current = processor;
+        }
+    }
+
+    /// <summary>Field 39 of /proc/PID/stat (proc(5)); -1 if the thread is gone.</summary>
+    private static int ProcessorOf(int tid)
+    {
+        Span<byte> text = stackalloc byte[512];
+        int length;
+        fixed (byte* path = ProcPath.Of(tid, "stat"u8))
+        fixed (byte* buffer = text)
+        {
+            int fd = Libc.Open(path, O_RDONLY | O_CLOEXEC, 0);
+            if (fd < 0)
+            {
+                return -1;
+            }
+            length = (int)Libc.Read(fd, buffer, (nuint)text.Length);
+            _ = Libc.Close(fd);
+        }
+        // The command name is in parentheses and may hold anything; the state, field 3, follows the last one.
+        int at = length > 0 ? text[..length].LastIndexOf((byte)')') + 2 : 0;
+        for (int field = 3; field < 39 && at < length; field++)
+        {
+            int space = text[at..length].IndexOf((byte)' ');
+            if (space < 0)
+            {
+                return -1;
+            }
+            at += space + 1;
+        }
+        return at < length && Utf8Parser.TryParse(text[at..length], out int processor, out _) ? processor : -1;
+    }
+}

@@ -1,0 +1,383 @@
+using SoftSgx.Host.Devices;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Signals;
+using SoftSgx.Kernel;
+using SoftSgx.Processor;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Supervision;
+
+/// <summary>The loop that waits for the program's stops and answers each: the counterpart of the kernel's trap and system-call entry.</summary>
+/// <remarks>
+/// One thread does all of it, as ptrace demands that one thread makes all requests for a tracee. The state below needs no locks
+/// for that reason. A tracee can vanish at any moment (SIGKILL); every request may fail, and then its end is what comes next.
+/// </remarks>
+internal sealed class Supervisor
+{
+    private readonly Dictionary<int, TracedThread> _threads = [];
+
+    /// <summary>Threads whose first stop, or end, came before the event of the parent that made them.</summary>
+    private readonly Dictionary<int, WaitStatus> _early = [];
+
+    private readonly SgxProcessor _processor;
+    private readonly ProgramImage _image;
+    private readonly OpenDevices _devices = new();
+    private readonly DeviceCalls _deviceCalls;
+    private readonly MemoryCalls _memoryCalls;
+    private readonly EnclaveTransitions _transitions;
+    private readonly CpuidTraps _cpuid;
+    private readonly ProcessorFollower _follower = new();
+    private readonly Action<string> _warn;
+    private int _program;
+    private WaitStatus _programStatus;
+
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, CpuidTraps cpuid, Action<string> warn)
+    {
+        _processor = subsystem.Processor;
+        _image = new ProgramImage(platform);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, warn);
+        _memoryCalls = new MemoryCalls(_devices, _image);
+        _transitions = new EnclaveTransitions(_processor, _image);
+        _cpuid = cpuid;
+        _warn = warn;
+    }
+
+    /// <summary>Supervises the program until the last of its processes has ended; how the program itself ended.</summary>
+    /// <param name="pid">The program, seized by this thread and about to exec.</param>
+    /// <param name="dispositions">What its fault signals do at the start.</param>
+    internal WaitStatus Run(int pid, SignalDispositions dispositions)
+    {
+        _program = pid;
+        _threads.Add(pid, new TracedThread(pid, _image.Unprepared(pid), dispositions));
+        while (_threads.Count > 0)
+        {
+            int tid = PtraceCalls.Wait(-1, out WaitStatus status);
+            if (tid == -EINTR)
+            {
+                continue;
+            }
+            if (tid < 0)
+            {
+                break; // ECHILD: nobody is left
+            }
+            OnStatus(tid, status);
+        }
+        _devices.ReleaseUnreferenced();
+        return _programStatus;
+    }
+
+    private void OnStatus(int tid, WaitStatus status)
+    {
+        if (!_threads.TryGetValue(tid, out TracedThread? thread))
+        {
+            // A new thread's first stop may be seen before its parent's event; after it, if it was killed, its end.
+            _early[tid] = status;
+            return;
+        }
+        if (status.Exited || status.Signaled)
+        {
+            OnEnd(thread, status);
+            return;
+        }
+        thread.Space.Tid = tid;
+        OnStop(thread, status);
+        if (thread.Ended is WaitStatus end)
+        {
+            OnEnd(thread, end);
+        }
+    }
+
+    private void OnStop(TracedThread thread, WaitStatus status)
+    {
+        if (status.IsSyscallStop)
+        {
+            OnCallEnd(thread);
+            return;
+        }
+        switch (status.Event)
+        {
+            case PTRACE_EVENT_SECCOMP:
+                OnCall(thread);
+                break;
+            case PTRACE_EVENT_FORK:
+            case PTRACE_EVENT_VFORK:
+            case PTRACE_EVENT_CLONE:
+                OnNewThread(thread);
+                _ = PtraceCalls.Cont(thread.Tid, 0);
+                break;
+            case PTRACE_EVENT_EXEC:
+                OnExec(thread);
+                break;
+            case PTRACE_EVENT_STOP:
+                OnEventStop(thread, status.StopSignal);
+                break;
+            default:
+                OnSignal(thread, status.StopSignal);
+                break;
+        }
+    }
+
+    private void OnCall(TracedThread thread)
+    {
+        if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            return;
+        }
+        if (thread.IsForeign)
+        {
+            _ = PtraceCalls.Cont(thread.Tid, 0);
+            return;
+        }
+        if (regs.OrigRax == SYS_rt_sigreturn)
+        {
+            _follower.Follow(thread);
+            if (!_transitions.OnVdsoTrap(thread, ref regs))
+            {
+                _ = PtraceCalls.Cont(thread.Tid, 0);
+            }
+            return;
+        }
+        thread.CallRegs = regs;
+        Finish(thread, ref regs, Decide(thread, ref regs));
+    }
+
+    private CallVerdict Decide(TracedThread thread, ref UserRegs regs)
+    {
+        switch ((int)regs.OrigRax)
+        {
+            case SYS_open or SYS_openat or SYS_openat2 or SYS_creat:
+                return _deviceCalls.OnOpen(thread, ref regs);
+            case SYS_stat or SYS_lstat or SYS_fstat or SYS_newfstatat or SYS_statx:
+                return _deviceCalls.OnStat(thread, regs);
+            case SYS_access or SYS_faccessat or SYS_faccessat2:
+                return _deviceCalls.OnAccess(thread, regs);
+            case SYS_readlink or SYS_readlinkat:
+                return _deviceCalls.OnReadLink(thread, regs);
+            case SYS_getxattr or SYS_lgetxattr or SYS_listxattr or SYS_llistxattr:
+                return _deviceCalls.OnExtendedAttributes(thread, regs);
+            case SYS_ioctl:
+                return _deviceCalls.OnIoctl(thread, regs);
+            case SYS_mmap:
+                return _memoryCalls.OnMap(thread, ref regs);
+            case SYS_munmap:
+                return MemoryCalls.OnUnmap(thread, regs);
+            case SYS_mremap:
+                return MemoryCalls.OnRemap(thread, regs);
+            case SYS_mprotect or SYS_pkey_mprotect:
+                return MemoryCalls.OnProtect(thread, ref regs);
+            case SYS_rt_sigaction:
+                return DeviceCalls.OnSigAction(thread, regs);
+            default:
+                return CallVerdict.Fail(ENOSYS); // a filter of the program's own asked for a tracer, and it has none (seccomp(2))
+        }
+    }
+
+    private static void Finish(TracedThread thread, ref UserRegs regs, CallVerdict verdict)
+    {
+        if (verdict.Skip)
+        {
+            regs.OrigRax = ulong.MaxValue;
+            regs.Rax = (ulong)verdict.Result;
+        }
+        if (verdict.RegistersChanged && !PtraceCalls.SetRegs(thread.Tid, regs))
+        {
+            return;
+        }
+        thread.Pending = verdict.Pending;
+        _ = verdict.Pending == PendingCall.None ? PtraceCalls.Cont(thread.Tid, 0) : PtraceCalls.ContToSyscall(thread.Tid);
+    }
+
+    private void OnCallEnd(TracedThread thread)
+    {
+        PendingCall pending = thread.Pending;
+        thread.Pending = PendingCall.None;
+        if (pending == PendingCall.Exec)
+        {
+            OnExecEnd(thread);
+        }
+        else if (PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            switch (pending)
+            {
+                case PendingCall.OpenDevice:
+                    _deviceCalls.OnOpenEnd(thread, ref regs);
+                    break;
+                case PendingCall.MapDevice:
+                    _memoryCalls.OnMapEnclaveEnd(thread, ref regs);
+                    break;
+                case PendingCall.Map:
+                    MemoryCalls.OnMapEnd(thread, regs);
+                    break;
+                case PendingCall.Protect:
+                    _memoryCalls.OnProtectEnd(thread, regs);
+                    break;
+                case PendingCall.Unmap:
+                    _memoryCalls.OnUnmapEnd(thread, regs);
+                    break;
+                case PendingCall.Remap:
+                    MemoryCalls.OnRemapEnd(thread, regs);
+                    break;
+                case PendingCall.SigAction:
+                    DeviceCalls.OnSigActionEnd(thread, regs);
+                    break;
+                case PendingCall.SettleMappings:
+                    _memoryCalls.OnSettle(thread, regs);
+                    break;
+                default:
+                    break;
+            }
+        }
+        if (thread.Ended is null)
+        {
+            _ = PtraceCalls.Cont(thread.Tid, 0);
+        }
+    }
+
+    private void OnSignal(TracedThread thread, int signal)
+    {
+        int tid = thread.Tid;
+        if (!thread.IsForeign && (thread.Processor.InEnclave || signal == SIGILL)
+            && PtraceCalls.GetSigInfo(tid, out SigInfo info) && PtraceCalls.GetRegs(tid, out UserRegs regs))
+        {
+            bool isIllegal = signal == SIGILL && info.IsSynchronousFault;
+            if (isIllegal && EnclaveTransitions.IsEncluAt(thread.Space, regs.Rip))
+            {
+                _follower.Follow(thread);
+                _transitions.OnEnclu(thread, ref regs);
+                return;
+            }
+            if (thread.Processor.InEnclave)
+            {
+                _transitions.OnSignalInside(thread, ref regs, ref info);
+                return;
+            }
+            if (isIllegal && _cpuid.TryEmulate(thread, _image, ref regs))
+            {
+                return;
+            }
+        }
+        _ = PtraceCalls.Cont(tid, signal);
+    }
+
+    private void OnNewThread(TracedThread parent)
+    {
+        if (!PtraceCalls.GetEventMessage(parent.Tid, out ulong message))
+        {
+            return;
+        }
+        int tid = (int)message;
+        if (_threads.ContainsKey(tid))
+        {
+            return;
+        }
+        bool sharesMemory = AreSame(KCMP_VM, parent.Tid, tid);
+        AddressSpace space = sharesMemory ? parent.Space : parent.Space.Fork(tid);
+        SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
+        TracedThread thread = new(tid, space, dispositions) { IsForeign = parent.IsForeign };
+        _threads.Add(tid, thread);
+        if (_early.Remove(tid, out WaitStatus first))
+        {
+            OnStatus(tid, first);
+        }
+    }
+
+    /// <summary>A stop of PTRACE_SEIZE: a new thread's first, a group-stop, or the end of one.</summary>
+    private void OnEventStop(TracedThread thread, int signal)
+    {
+        if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU)
+        {
+            _ = PtraceCalls.Listen(thread.Tid);
+            if (thread.Tid == _program)
+            {
+                // The shell waits for us, not for the program: stop with it, so that job control works. SIGCONT goes to both.
+                _ = Libc.Kill(Libc.GetPid(), SIGSTOP);
+            }
+            return;
+        }
+        AddressSpace space = thread.Space;
+        if (space.Enclaves.Count > 0 && space.UserFaultFd < 0 && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            // A forked child inherits the mappings but not the userfaultfd.
+            using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
+            if (UserFault.Create(thread, calls) == 0)
+            {
+                for (int i = 0; i < space.Enclaves.Count; i++)
+                {
+                    UserFault.Register(space, space.Enclaves[i].Start, space.Enclaves[i].End);
+                }
+            }
+        }
+        if (thread.Ended is null)
+        {
+            _ = PtraceCalls.Cont(thread.Tid, 0);
+        }
+    }
+
+    private void OnExec(TracedThread thread)
+    {
+        // All other threads of the group are gone, and the one that execed has the leader's id now (ptrace(2)).
+        if (PtraceCalls.GetEventMessage(thread.Tid, out ulong former) && (int)former != thread.Tid && _threads.Remove((int)former, out TracedThread? caller))
+        {
+            LeaveSpace(caller);
+        }
+        thread.Pending = PendingCall.Exec;
+        _ = PtraceCalls.ContToSyscall(thread.Tid);
+    }
+
+    private void OnExecEnd(TracedThread thread)
+    {
+        bool hadFilter = thread.Space.HasEnclaveFilter;
+        AbandonEnclave(thread);
+        LeaveSpace(thread);
+        thread.Space = _image.Prepare(thread);
+        thread.Space.Threads++;
+        thread.Space.HasEnclaveFilter = hadFilter;
+        thread.Dispositions = thread.Dispositions.AfterExec();
+        if (thread.IsForeign && thread.Tid == _program)
+        {
+            _warn("this is not a 64-bit program: it runs, but finds no SGX");
+        }
+        _devices.ReleaseUnreferenced();
+    }
+
+    private void OnEnd(TracedThread thread, WaitStatus status)
+    {
+        _threads.Remove(thread.Tid);
+        AbandonEnclave(thread);
+        LeaveSpace(thread);
+        if (thread.Tid == _program)
+        {
+            _programStatus = status;
+        }
+        if (thread.Space.Threads == 0)
+        {
+            _devices.ReleaseUnreferenced();
+        }
+    }
+
+    /// <summary>A thread that ends inside an enclave leaves its TCS free: the interrupt that killed it was an asynchronous exit.</summary>
+    private void AbandonEnclave(TracedThread thread)
+    {
+        if (thread.Processor.InEnclave)
+        {
+            AsynchronousExit.Abandon(_processor, thread.Processor);
+        }
+    }
+
+    private static void LeaveSpace(TracedThread thread)
+    {
+        if (--thread.Space.Threads == 0)
+        {
+            thread.Space.Dispose();
+        }
+    }
+
+    /// <summary>Whether two threads share a resource of the kernel's; without kcmp(2), threads of one group do.</summary>
+    private static bool AreSame(int resource, int first, int second)
+    {
+        nint order = Libc.Syscall(SYS_kcmp, first, second, resource, 0, 0);
+        return order >= 0 ? order == 0 : Directory.Exists($"/proc/{first}/task/{second}");
+    }
+}

@@ -1,0 +1,47 @@
+using SoftSgx.Architecture;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Kernel.Tests;
+
+/// <summary>The processor's leaves, any of which a test can make fail.</summary>
+internal sealed class ScriptedEncls(SgxProcessor processor) : IEncls
+{
+    private readonly ProcessorEncls _real = new(processor);
+
+    /// <summary>Decides, by leaf and how often it was executed before, what it answers; null lets it work.</summary>
+    public Func<EnclsLeaf, int, LeafResult?> Script { get; set; } = (_, _) => null;
+
+    public Dictionary<EnclsLeaf, int> Calls { get; } = [];
+
+    public static LeafResult Fault => LeafResult.FromFault(Architecture.Fault.GeneralProtection());
+
+    /// <summary>Makes one leaf fail from its n-th execution on.</summary>
+    public void Fail(EnclsLeaf leaf, LeafResult result, int from = 0)
+    {
+        Func<EnclsLeaf, int, LeafResult?> other = Script;
+        int done = Calls.GetValueOrDefault(leaf);
+        Script = (l, n) => l == leaf && n - done >= from ? result : other(l, n);
+    }
+
+    public LeafResult ECreate(ReadOnlySpan<byte> secs, int epcPage)
+        => Scripted(EnclsLeaf.ECREATE) ?? _real.ECreate(secs, epcPage);
+
+    public LeafResult EAdd(ReadOnlySpan<byte> source, in SecInfo secInfo, ulong linearAddress, int secsPage, int epcPage)
+        => Scripted(EnclsLeaf.EADD) ?? _real.EAdd(source, in secInfo, linearAddress, secsPage, epcPage);
+
+    public LeafResult EExtend(int secsPage, int epcPage, int offsetInPage)
+        => Scripted(EnclsLeaf.EEXTEND) ?? _real.EExtend(secsPage, epcPage, offsetInPage);
+
+    public LeafResult EInit(
+        LogicalProcessor logicalProcessor, ReadOnlySpan<byte> sigStruct, int secsPage, ReadOnlySpan<byte> token)
+        => Scripted(EnclsLeaf.EINIT) ?? _real.EInit(logicalProcessor, sigStruct, secsPage, token);
+
+    public LeafResult ERemove(int epcPage) => Scripted(EnclsLeaf.EREMOVE) ?? _real.ERemove(epcPage);
+
+    private LeafResult? Scripted(EnclsLeaf leaf)
+    {
+        int before = Calls.GetValueOrDefault(leaf);
+        Calls[leaf] = before + 1;
+        return Script(leaf, before);
+    }
+}
