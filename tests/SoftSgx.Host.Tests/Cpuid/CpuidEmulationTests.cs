@@ -1,11 +1,9 @@
 using System.Runtime.Intrinsics.X86;
-using System.Runtime.Versioning;
 using SoftSgx.Architecture;
 using SoftSgx.Host.Cpuid;
 
 namespace SoftSgx.Host.Tests.Cpuid;
 
-[SupportedOSPlatform("linux")]
 public class CpuidEmulationTests
 {
     private static readonly SgxFeatures s_sgx = new()

@@ -1,11 +1,9 @@
-using System.Runtime.Versioning;
 using Iced.Intel;
 using SoftSgx.Host.Cpuid;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace SoftSgx.Host.Tests.Cpuid;
 
-[SupportedOSPlatform("linux")]
 public class CpuidScannerTests
 {
     private const ulong PageBoundary = 0x7f00_0000_0000;

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.Versioning;
 using Iced.Intel;
 using SoftSgx.Host.Cpuid;
 
@@ -11,7 +10,6 @@ namespace SoftSgx.Host.Tests.Cpuid;
 /// whether they are an instruction. Where a file has none for them (hand-written assembly, data in an executable segment, Go),
 /// the bytes count as unknown, or as data if they lie in a section that holds no code.
 /// </remarks>
-[SupportedOSPlatform("linux")]
 internal sealed class CpuidSurvey
 {
     public enum Truth

@@ -1,10 +1,8 @@
-using System.Runtime.Versioning;
 using Xunit.Abstractions;
 
 namespace SoftSgx.Host.Tests.Cpuid;
 
 /// <summary>The scanner on the programs of the machine that the tests run on.</summary>
-[SupportedOSPlatform("linux")]
 public sealed class CpuidSurveyTests(ITestOutputHelper output)
 {
     /// <summary>Colon-separated folders for <see cref="No_file_in_the_given_folders_has_a_false_site"/>.</summary>

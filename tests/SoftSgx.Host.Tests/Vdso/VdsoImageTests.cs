@@ -1,9 +1,7 @@
-using System.Runtime.Versioning;
 using SoftSgx.Host.Vdso;
 
 namespace SoftSgx.Host.Tests.Vdso;
 
-[SupportedOSPlatform("linux")]
 public class VdsoImageTests
 {
     private const int Func = 2;

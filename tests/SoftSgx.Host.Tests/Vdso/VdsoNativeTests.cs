@@ -1,12 +1,10 @@
 using System.Diagnostics;
-using System.Runtime.Versioning;
 using SoftSgx.Host.Vdso;
 using Xunit.Abstractions;
 
 namespace SoftSgx.Host.Tests.Vdso;
 
 /// <summary>Runs the image's code: loaded by the dynamic linker, with a SIGSYS handler that plays the supervisor.</summary>
-[SupportedOSPlatform("linux")]
 public sealed class VdsoNativeTests(ITestOutputHelper output)
 {
     [GccFact]
