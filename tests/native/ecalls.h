@@ -26,8 +26,8 @@ enum test_ecall {
 	TEST_ENCLU,		/* leaf RSI, with RBX = RDX, RCX = R8, RDX = R9 */
 	TEST_EXIT_DF,		/* leave with the direction flag set */
 	TEST_SPIN,		/* RDX rounds of test_stir() from RSI */
-	TEST_SPIN_UNTIL,	/* rounds until the u32 at RSI changes; count */
-	TEST_HOLD_STATE,	/* registers kept until the u32 at RSI changes */
+	TEST_SPIN_UNTIL,	/* as the struct test_wait at RSI says */
+	TEST_HOLD_STATE,	/* likewise, with all registers in use */
 	TEST_HOLD_STATE_AVX,
 	TEST_INCREMENT,		/* a counter of the enclave's */
 	TEST_GETKEY,		/* struct test_getkey at RSI */
@@ -38,7 +38,7 @@ enum test_ecall {
 
 enum test_place {
 	PLACE_ARENA,		/* two pages, readable and writable */
-	PLACE_CONSTANT,		/* in a page that is only readable */
+	PLACE_CONSTANT,		/* in a page that is only readable: ENCLAVE_MAGIC */
 	PLACE_CODE,		/* in a page that is not writable */
 	PLACE_GUARD,		/* a page inside ELRANGE never added */
 	PLACE_COUNT,
@@ -64,6 +64,11 @@ struct test_registers {
 struct test_exception {
 	struct sgx_gprsgx state;
 	struct sgx_exinfo exinfo;	/* zero without MISCSELECT.EXINFO */
+};
+
+struct test_wait {
+	volatile uint32_t leave;	/* in: until this is not zero */
+	volatile uint32_t inside;	/* out: set on arrival */
 };
 
 struct test_return {

@@ -25,7 +25,6 @@ void hold_state_avx(const struct held_state *in, struct held_state *out,
 		    volatile uint32_t *flag);
 
 static uint8_t arena[8192] __attribute__((section(".data.page"), aligned(4096)));
-static const volatile uint64_t constant = TEST_MAGIC;
 static uint64_t counter;
 
 /* Behind the instruction that may fault; a test enters by one TCS at a time. */
@@ -42,7 +41,7 @@ static uint64_t place(enum test_place which)
 	case PLACE_ARENA:
 		return (uint64_t)arena;
 	case PLACE_CONSTANT:
-		return (uint64_t)&constant;
+		return (uint64_t)&enclave_config.magic;
 	case PLACE_CODE:
 		return (uint64_t)enclave_call;
 	case PLACE_GUARD:
@@ -171,13 +170,12 @@ static uint64_t spin(uint64_t x, uint64_t rounds)
 	return x;
 }
 
-static uint64_t spin_until(volatile uint32_t *untrusted)
+static uint64_t spin_until(struct test_wait *untrusted)
 {
-	uint64_t rounds = 0;
-
-	while (!*untrusted)
-		rounds++;
-	return rounds;
+	untrusted->inside = 1;
+	while (!untrusted->leave)
+		__builtin_ia32_pause();
+	return TEST_MAGIC;
 }
 
 static void fill(struct held_state *s)
@@ -198,7 +196,7 @@ static void fill(struct held_state *s)
 }
 
 /* TEST_MAGIC, or the offset of the first byte that is not as it was. */
-static uint64_t held(volatile uint32_t *untrusted, bool avx)
+static uint64_t held(struct test_wait *untrusted, bool avx)
 {
 	static struct held_state in, out;
 	uint64_t i;
@@ -206,10 +204,11 @@ static uint64_t held(volatile uint32_t *untrusted, bool avx)
 
 	fill(&in);
 	memset(&out, 0, sizeof(out));
+	untrusted->inside = 1;
 	if (avx)
-		hold_state_avx(&in, &out, untrusted);
+		hold_state_avx(&in, &out, &untrusted->leave);
 	else
-		hold_state(&in, &out, untrusted);
+		hold_state(&in, &out, &untrusted->leave);
 	for (j = 0; !avx && j < 16; j++)
 		memset(in.vectors[j] + 2, 0, 16);
 	for (i = 0; i < sizeof(in); i++)

@@ -13,21 +13,25 @@ static void need(bool holds, const char *what)
 		give_up(what);
 }
 
-void *ordinary_page(void)
+static void *pages(int first, int second)
 {
-	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, 2 * PAGE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	need(p != MAP_FAILED, "no memory");
+	need(p != MAP_FAILED && !mprotect(p, PAGE, first) &&
+	     !mprotect(p + PAGE, PAGE, second), "no memory");
 	return p;
 }
 
+void *ordinary_page(void)
+{
+	return pages(PROT_READ | PROT_WRITE, PROT_NONE);
+}
+
+/* There is memory before it, for what begins there and ends here. */
 void *absent_page(void)
 {
-	void *p = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	need(p != MAP_FAILED, "no memory");
-	return p;
+	return (uint8_t *)pages(PROT_READ | PROT_WRITE, PROT_NONE) + PAGE;
 }
 
 static void tiny_page(struct enclave *e, enum tiny_page page, const char *name,

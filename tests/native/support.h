@@ -50,7 +50,7 @@ void expect_exception(struct enclave *e, unsigned int thread,
 void expect_enclu_fault(uint64_t tcs, uint32_t leaf, unsigned int vector,
 			const char *name);
 
-/* A page of ordinary memory, and one that is not there. */
+/* A page of ordinary memory, followed by nothing; and one that is not there. */
 void *ordinary_page(void);
 void *absent_page(void);
 
