@@ -26,6 +26,7 @@ internal static class EnclaveEntry
         tcsPage = -1;
 
         if ((address & PageMask) != 0) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(address)) return LeafResult.GeneralProtection;
         if (!space.TryTranslate(address, AccessKind.Write, out tcsPage, out PageFaultError error)) return LeafResult.FromFault(Fault.Page(address, error));
         if (!epcm.Contains(tcsPage)) return LeafResult.EpcmFault(address, PageFaultError.Write);
         if (!Canonical.IsCanonical(registers.Rcx)) return LeafResult.GeneralProtection;
