@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using SoftSgx.Host.Interop;
 
 namespace SoftSgx.Host.Spawn;
@@ -6,7 +7,9 @@ namespace SoftSgx.Host.Spawn;
 /// <summary>What the shell gave us before the .NET runtime changed it, so that the program gets it back.</summary>
 /// <remarks>
 /// The runtime raises the soft limit of open files and ignores SIGPIPE. The launcher script notes both in
-/// <c>SOFTSGX_LAUNCH=nofile=N,sigign=HEX</c>, which the program does not see. Without the launcher the usual defaults are assumed.
+/// <c>SOFTSGX_LAUNCH=nofile=N,sigign=HEX</c>, and the environment that it got itself, bytes that no shell leaves alone, in
+/// <c>SOFTSGX_LAUNCH_ENVIRON_0</c> and on: /proc/PID/environ in base64, cut into pieces. The program sees none of these. Without
+/// the launcher the usual defaults are assumed.
 /// </remarks>
 internal sealed class LaunchEnvironment
 {
@@ -49,8 +52,24 @@ internal sealed class LaunchEnvironment
 
     private static List<byte[]> ReadEnvironment()
     {
+        StringBuilder pieces = new();
+        for (int i = 0; System.Environment.GetEnvironmentVariable(VariableName + "_ENVIRON_" + i.ToString(CultureInfo.InvariantCulture)) is string piece; i++)
+        {
+            pieces.Append(piece);
+        }
+        try
+        {
+            if (pieces.Length > 0)
+            {
+                return SplitAtZeros(Convert.FromBase64String(pieces.ToString()));
+            }
+        }
+        catch (FormatException)
+        {
+            // Not the launcher's: somebody else set a variable of that name.
+        }
         List<byte[]> pairs = SplitAtZeros(File.ReadAllBytes("/proc/self/environ"));
-        pairs.RemoveAll(static pair => pair.AsSpan().StartsWith("SOFTSGX_LAUNCH="u8));
+        pairs.RemoveAll(static pair => pair.AsSpan().StartsWith("SOFTSGX_LAUNCH"u8));
         return pairs;
     }
 
