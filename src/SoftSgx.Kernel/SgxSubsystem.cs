@@ -1,3 +1,4 @@
+using SoftSgx.Architecture;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
@@ -10,7 +11,7 @@ public sealed class SgxSubsystem
 {
     /// <summary>Makes the subsystem of a processor whose EPC nobody uses yet.</summary>
     /// <param name="processor">The processor. All its EPC pages go into the pool.</param>
-    /// <param name="platform">Where the contents of EPC pages live; the same object that the processor reads them through.</param>
+    /// <param name="platform">Where the contents of EPC pages live: what the processor reads them through.</param>
     /// <param name="delay">How to sleep; <see cref="Thread.Sleep(TimeSpan)"/> if left out.</param>
     public SgxSubsystem(SgxProcessor processor, IEpcPlatform platform, Action<TimeSpan>? delay = null)
         : this(processor, platform, delay ?? Thread.Sleep, new ProcessorEncls(processor))
@@ -39,6 +40,33 @@ public sealed class SgxSubsystem
 
     /// <summary>The provisioning device.</summary>
     public ProvisionDevice Provision { get; }
+
+    /// <summary>
+    /// Called when an ioctl finds no free EPC page, before it answers ENOMEM: frees what can be freed, such as enclaves that
+    /// nobody refers to any more, and answers <see langword="true"/> if another attempt is worth it. May be called repeatedly.
+    /// </summary>
+    /// <remarks>
+    /// Runs on the caller's thread with the ioctl flag of the calling opener held and no lock, so it may
+    /// <see cref="Enclave.Release"/> any enclave but that one.
+    /// </remarks>
+    public Func<bool>? DirectReclaim { get; set; }
+
+    /// <summary>Takes a free EPC page, reclaiming directly if there is none. Not under an enclave's lock.</summary>
+    /// <param name="type">What the page will be used as.</param>
+    /// <param name="page">Its index.</param>
+    /// <returns><see langword="false"/> if nothing is free or reclaimable (ENOMEM).</returns>
+    internal bool TryAllocateEpcPage(PageType type, out int page)
+    {
+        while (!Pool.TryAllocate(type, out page))
+        {
+            if (DirectReclaim is null || !DirectReclaim())
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     /// <summary>Where the contents of EPC pages live.</summary>
     internal IEpcPlatform Platform { get; }

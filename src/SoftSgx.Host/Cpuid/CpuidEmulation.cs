@@ -82,7 +82,7 @@ public static class CpuidEmulation
     /// <summary>Leaf 2 of a processor that describes its caches in leaf 4 (descriptor FF) and prefetches 64 bytes (F0).</summary>
     private static CpuidResult UseLeaf4 => new(0x0000_ff01, 0x0000_00f0, 0, 0);
 
-    /// <summary>AMD's cache leaf has the layout of Intel's leaf 4, but for the number of cores in the package, EAX[31:26].</summary>
+    /// <summary>AMD's cache leaf is laid out as Intel's leaf 4, but for the number of cores in the package, EAX[31:26].</summary>
     private static CpuidResult CacheParameters(uint subleaf, NativeCpuid native)
     {
         CpuidResult cache = native(LeafAmdCacheParameters, subleaf);

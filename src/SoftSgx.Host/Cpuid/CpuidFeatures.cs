@@ -10,8 +10,8 @@ public sealed class CpuidFeatures(SgxFeatures sgx)
     public SgxFeatures Sgx { get; } = sgx;
 
     /// <summary>
-    /// Whether leaf 0 names the vendor "GenuineIntel", which some programs look for before they ask for SGX. Off unless asked for:
-    /// programs then expect all that Intel's processors do, and not only leaves 2 and 4, which are translated.
+    /// Whether leaf 0 names the vendor "GenuineIntel", which some programs look for before they ask for SGX. Off unless asked
+    /// for: programs then expect all that Intel's processors do, and not only leaves 2 and 4, which are translated.
     /// </summary>
     public bool GenuineIntel { get; init; }
 }

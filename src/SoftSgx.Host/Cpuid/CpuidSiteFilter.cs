@@ -33,11 +33,12 @@ internal sealed class CpuidSiteFilter
 {
     private const int BytesBefore = CpuidScanner.BytesBefore;
     private const int BytesAfter = CpuidScanner.BytesAfter;
-    private const int MinimumArrivals = 16;
+    private const int MinimumArrivals = 20;
     private const int MaximumLeafDistance = 12;
     private const int MaximumInstructionsAfter = 12;
     private const int LongestInstruction = 15;
     private const byte Int3 = 0xcc;
+    private const byte LinuxSystemCallVector = 0x80;
 
     private enum Fate : byte
     {
@@ -128,7 +129,8 @@ internal sealed class CpuidSiteFilter
             }
             at = previous;
             ref readonly Instruction instruction = ref _before[at];
-            if (SetsLeaf(instruction) || (IsJumpIfNotZero(instruction) && Previous(at) is >= 0 and int test && TestsEax(_before[test])))
+            if (SetsLeaf(instruction)
+                || (IsJumpIfNotZero(instruction) && Previous(at) is var test and >= 0 && TestsEax(_before[test])))
             {
                 return true;
             }
@@ -146,7 +148,8 @@ internal sealed class CpuidSiteFilter
         int best = -1;
         for (int start = Math.Max(0, at - LongestInstruction); start < at; start++)
         {
-            if (_fates[start] == Fate.Arrives && _next[start] == at && (best < 0 || _startsThrough[start] >= _startsThrough[best]))
+            bool leadsHere = _fates[start] == Fate.Arrives && _next[start] == at;
+            if (leadsHere && (best < 0 || _startsThrough[start] >= _startsThrough[best]))
             {
                 best = start;
             }
@@ -159,7 +162,8 @@ internal sealed class CpuidSiteFilter
         Span<bool> isResult = stackalloc bool[4]; // RAX, RCX, RDX, RBX: the processor's numbering
         isResult.Fill(true);
         int at = before + CpuidScanner.InstructionLength;
-        for (int count = 0; count < MaximumInstructionsAfter && at < before + CpuidScanner.InstructionLength + BytesAfter; count++)
+        int end = at + BytesAfter;
+        for (int count = 0; count < MaximumInstructionsAfter && at < end; count++)
         {
             Decode(at, out Instruction instruction);
             if (IsImpossible(instruction))
@@ -226,8 +230,22 @@ internal sealed class CpuidSiteFilter
             case Mnemonic.Iretq:
             case Mnemonic.Retf:
             case Mnemonic.Enter:
+            case Mnemonic.Loope:
+            case Mnemonic.Loopne:
             case Mnemonic.Xlatb:
                 return true;
+            case Mnemonic.Int:
+                return instruction.Immediate8 != LinuxSystemCallVector;
+            case Mnemonic.Cmpsb:
+            case Mnemonic.Cmpsd when instruction.IsStringInstruction:
+            case Mnemonic.Scasb:
+            case Mnemonic.Scasd:
+                return !instruction.HasRepPrefix && !instruction.HasRepnePrefix;
+            case Mnemonic.Mov:
+                // An absolute 64-bit address, or a segment register as the target.
+                return instruction.Op0Register.IsSegmentRegister() || instruction.Code
+                    is Code.Mov_AL_moffs8 or Code.Mov_AX_moffs16 or Code.Mov_EAX_moffs32 or Code.Mov_RAX_moffs64
+                    or Code.Mov_moffs8_AL or Code.Mov_moffs16_AX or Code.Mov_moffs32_EAX or Code.Mov_moffs64_RAX;
         }
         return instruction.Code is Code.Call_m1616 or Code.Call_m1632 or Code.Call_m1664
             or Code.Jmp_m1616 or Code.Jmp_m1632 or Code.Jmp_m1664;
@@ -241,7 +259,7 @@ internal sealed class CpuidSiteFilter
         }
         switch (instruction.Mnemonic)
         {
-            case Mnemonic.Xor or Mnemonic.Sub:
+            case Mnemonic.Xor:
                 return instruction.Op1Kind == OpKind.Register && instruction.Op1Register == instruction.Op0Register;
             case Mnemonic.Mov when instruction.Op1Kind is OpKind.Immediate32 or OpKind.Immediate32to64 or OpKind.Immediate64:
                 return IsLeaf(instruction.GetImmediate(1));
@@ -254,7 +272,7 @@ internal sealed class CpuidSiteFilter
         }
     }
 
-    /// <summary>Basic leaves, and those of hypervisors, of AMD's and of VIA's extensions: the highest in use is below 0x100 in each.</summary>
+    /// <summary>Basic leaves, and those of hypervisors, of AMD's and of VIA's extensions: below 0x100 in each range.</summary>
     private static bool IsLeaf(ulong value) =>
         (uint)value == value && (value & 0x0fff_ffff) < 0x100 && (value >> 28) is 0 or 4 or 8 or 0xc;
 

@@ -28,7 +28,8 @@ internal sealed class OpenDevices
     /// Ends every enclave whose last descriptor and mapping are gone. Called when that may have happened: a mapping was removed, a
     /// process ended, a device is opened, or the EPC is short.
     /// </summary>
-    internal void ReleaseUnreferenced()
+    /// <returns>True if any was.</returns>
+    internal bool ReleaseUnreferenced()
     {
         foreach (OpenEnclave enclave in _enclaves.Values)
         {
@@ -42,6 +43,8 @@ internal sealed class OpenDevices
             _enclaves.Remove(enclave.Inode.Identity);
             enclave.Enclave.Release();
         }
+        bool any = _gone.Count > 0;
         _gone.Clear();
+        return any;
     }
 }

@@ -18,7 +18,7 @@ internal static class CpuidPatcher
     [ThreadStatic]
     private static List<int>? s_sites;
 
-    /// <summary>Patches what became executable in a range.</summary>
+    /// <summary>Patches what became executable in a range that may have been patched before: sites in it stay known.</summary>
     internal static void PatchRange(AddressSpace space, ulong start, ulong end)
     {
         foreach (MapsEntry entry in MemoryMap.Read(space.Tid))
@@ -30,8 +30,19 @@ internal static class CpuidPatcher
         }
     }
 
+    /// <summary>Patches a fresh mapping, which replaces whatever was known of its range.</summary>
+    internal static void PatchNew(AddressSpace space, in MapsEntry entry)
+    {
+        ulong start = entry.Start, end = entry.End;
+        if (space.CpuidSites.Count > 0)
+        {
+            space.CpuidSites.RemoveWhere(site => site >= start && site < end);
+        }
+        Patch(space, entry);
+    }
+
     /// <summary>Patches the instructions of a mapping, unless it is shared: that would change the file or another process's code.</summary>
-    internal static void Patch(AddressSpace space, in MapsEntry entry)
+    private static void Patch(AddressSpace space, in MapsEntry entry)
     {
         if (entry.IsPrivate)
         {
@@ -43,10 +54,6 @@ internal static class CpuidPatcher
     {
         byte[] piece = s_piece ??= new byte[PieceBytes];
         List<int> sites = s_sites ??= [];
-        if (space.CpuidSites.Count > 0)
-        {
-            space.CpuidSites.RemoveWhere(site => site >= start && site < end);
-        }
         for (ulong at = start; at < end;)
         {
             int length = space.Memory.ReadSome(at, piece.AsSpan(0, (int)Math.Min((ulong)PieceBytes, end - at)));

@@ -154,11 +154,6 @@ internal sealed class DeviceCalls
         bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized;
         _files.Tid = thread.Tid;
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
-        if (errno == Errno.ENOMEM)
-        {
-            _devices.ReleaseUnreferenced();
-            errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
-        }
         bool settle = (wasCreated != owner.Enclave.IsCreated || wasInitialized != owner.Enclave.IsInitialized)
             && MemoryCalls.NeedsSettling(thread.Space, owner);
         thread.CallEnclave = settle ? owner : null;

@@ -161,7 +161,7 @@ internal sealed class MemoryCalls
         thread.Space.Enclaves.Remove(start, end);
         if (((int)call.R10 & MAP_ANONYMOUS) == 0 && ((int)call.Rdx & PROT_EXEC) != 0)
         {
-            CpuidPatcher.Patch(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, ""));
+            CpuidPatcher.PatchNew(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, ""));
         }
     }
 

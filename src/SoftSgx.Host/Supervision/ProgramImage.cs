@@ -72,7 +72,7 @@ internal sealed class ProgramImage
         {
             if (entry.IsExecutable && entry.HasInode)
             {
-                CpuidPatcher.Patch(space, entry);
+                CpuidPatcher.PatchNew(space, entry);
             }
         }
     }

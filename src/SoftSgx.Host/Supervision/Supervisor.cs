@@ -38,6 +38,7 @@ internal sealed class Supervisor
         _processor = subsystem.Processor;
         _image = new ProgramImage(platform);
         _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, warn);
+        subsystem.DirectReclaim = _devices.ReleaseUnreferenced;
         _memoryCalls = new MemoryCalls(_devices, _image);
         _transitions = new EnclaveTransitions(_processor, _image);
         _cpuid = cpuid;

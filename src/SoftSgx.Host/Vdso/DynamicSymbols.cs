@@ -4,11 +4,12 @@ using System.Text;
 namespace SoftSgx.Host.Vdso;
 
 /// <summary>The dynamic symbols of an image: .dynsym, .dynstr, both hash tables, and the symbols' versions.</summary>
-/// <remarks>A vDSO has a dozen symbols, so both hash tables have one bucket, and any order of symbols suits DT_GNU_HASH.</remarks>
+/// <remarks>A vDSO has a dozen symbols: both hash tables have one bucket, so any order of symbols suits DT_GNU_HASH.</remarks>
 internal sealed class DynamicSymbols
 {
     private sealed record Entry(
-        string Name, byte Info, byte Other, ushort Version, ElfImage.Section? Section, int OffsetInSection, ulong AbsoluteValue, int Size);
+        string Name, byte Info, byte Other, ushort Version,
+        ElfImage.Section? Section, int OffsetInSection, ulong AbsoluteValue, int Size);
 
     private const int GnuBloomShift = 6;
 
@@ -78,7 +79,7 @@ internal sealed class DynamicSymbols
         return table;
     }
 
-    /// <summary>nbuckets, first hashed symbol, Bloom filter words and shift; the filter; the bucket; a hash for each symbol.</summary>
+    /// <summary>nbuckets, first hashed symbol, Bloom filter words and shift; the filter; the bucket; a hash a symbol.</summary>
     public byte[] GnuHash()
     {
         byte[] table = new byte[28 + (_entries.Count * sizeof(uint))];

@@ -1,7 +1,9 @@
 namespace SoftSgx.Host.Vdso;
 
 /// <summary>The constants of ELF64 that a vDSO uses, under their native names.</summary>
-/// <remarks>System V ABI, "Object Files" and "Program Loading and Dynamic Linking"; the LSB for symbol versions and the GNU hash.</remarks>
+/// <remarks>
+/// System V ABI, "Object Files" and "Program Loading and Dynamic Linking"; the LSB for symbol versions and the GNU hash.
+/// </remarks>
 internal static class Elf
 {
     public const int EhdrSize = 64;

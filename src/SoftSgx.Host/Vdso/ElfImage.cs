@@ -90,8 +90,8 @@ internal sealed class ElfImage
         for (int i = 0; i < segments.Length; i++)
         {
             Section section = segments[i];
-            WriteProgramHeader(
-                phdrs[((1 + i) * Elf.PhdrSize)..], section.SegmentType, Elf.PF_R, section.Offset, section.Size, section.Alignment);
+            Span<byte> phdr = phdrs[((1 + i) * Elf.PhdrSize)..];
+            WriteProgramHeader(phdr, section.SegmentType, Elf.PF_R, section.Offset, section.Size, section.Alignment);
         }
 
         int name = 1;

@@ -10,7 +10,7 @@ namespace SoftSgx.Host.Vdso;
 /// </remarks>
 internal sealed class RealVdso
 {
-    /// <summary>A dynamic symbol; <paramref name="Value"/> is an offset from the image's base unless the symbol is absolute.</summary>
+    /// <summary>A dynamic symbol; its value is an offset from the image's base unless the symbol is absolute.</summary>
     internal sealed record Symbol(string Name, byte Info, byte Other, ulong Value, ushort Version)
     {
         public int Type => Info & 0xf;
@@ -41,7 +41,8 @@ internal sealed class RealVdso
     public static RealVdso None { get; } = new([], [], s_usualVersions, []);
 
     private RealVdso(
-        IReadOnlyList<Symbol> functions, IReadOnlyList<Symbol> versionSymbols, IReadOnlyList<VersionDefinition> versions, byte[] notes)
+        IReadOnlyList<Symbol> functions, IReadOnlyList<Symbol> versionSymbols,
+        IReadOnlyList<VersionDefinition> versions, byte[] notes)
     {
         Functions = functions;
         VersionSymbols = versionSymbols;
@@ -103,12 +104,13 @@ internal sealed class RealVdso
         Require(hasLoad, "no loadable segment");
         Require(!dynamic.IsEmpty, "no dynamic segment");
 
-        DynamicTags tags = DynamicTags.Read(dynamic);
+        DynamicTags tags = new(dynamic);
         ulong stringSize = tags.Get(Elf.DT_STRSZ) ?? throw Malformed("no DT_STRSZ");
         Strings strings = new(reader.Slice(Offset(tags, Elf.DT_STRTAB, linkBase), stringSize, "string table"));
         Require((tags.Get(Elf.DT_SYMENT) ?? Elf.SymSize) == Elf.SymSize, "symbols of an unknown size");
         int symbolCount = CountSymbols(reader, tags, linkBase);
-        ReadOnlySpan<byte> symbols = reader.Slice(Offset(tags, Elf.DT_SYMTAB, linkBase), (ulong)symbolCount * Elf.SymSize, "symbol table");
+        ReadOnlySpan<byte> symbols = reader.Slice(
+            Offset(tags, Elf.DT_SYMTAB, linkBase), (ulong)symbolCount * Elf.SymSize, "symbol table");
         ReadOnlySpan<byte> versionOf = tags.Get(Elf.DT_VERSYM) is null
             ? default
             : reader.Slice(Offset(tags, Elf.DT_VERSYM, linkBase), (ulong)symbolCount * sizeof(ushort), "symbol versions");
@@ -123,17 +125,19 @@ internal sealed class RealVdso
         {
             ReadOnlySpan<byte> entry = symbols.Slice(i * Elf.SymSize, Elf.SymSize);
             ushort section = BinaryPrimitives.ReadUInt16LittleEndian(entry[6..]);
-            ushort version = versionOf.IsEmpty ? usualVersion : BinaryPrimitives.ReadUInt16LittleEndian(versionOf[(i * sizeof(ushort))..]);
+            ushort version = versionOf.IsEmpty
+                ? usualVersion
+                : BinaryPrimitives.ReadUInt16LittleEndian(versionOf[(i * sizeof(ushort))..]);
             Symbol symbol = new(
                 strings.At(BinaryPrimitives.ReadUInt32LittleEndian(entry)), entry[4], entry[5],
                 BinaryPrimitives.ReadUInt64LittleEndian(entry[8..]), version);
-            bool visible = section != Elf.SHN_UNDEF && symbol.Binding is Elf.STB_GLOBAL or Elf.STB_WEAK && symbol.Name.Length != 0;
-            if (!visible)
+            bool isGlobal = symbol.Binding is Elf.STB_GLOBAL or Elf.STB_WEAK;
+            if (!isGlobal || section == Elf.SHN_UNDEF || symbol.Name.Length == 0)
             {
                 continue;
             }
             ushort index = (ushort)(version & Elf.VERSYM_VERSION);
-            Require(index <= Elf.VER_NDX_GLOBAL || versions.Any(v => v.Index == index), "a symbol of an undefined version");
+            Require(index <= Elf.VER_NDX_GLOBAL || IsDefined(versions, index), "a symbol of an undefined version");
             if (symbol.Type == Elf.STT_FUNC && section != Elf.SHN_ABS)
             {
                 ulong value = unchecked(symbol.Value - linkBase);
@@ -159,6 +163,18 @@ internal sealed class RealVdso
             }
         }
         return Elf.VER_NDX_GLOBAL;
+    }
+
+    private static bool IsDefined(IReadOnlyList<VersionDefinition> versions, ushort index)
+    {
+        foreach (VersionDefinition version in versions)
+        {
+            if (version.Index == index)
+            {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static ulong Offset(DynamicTags tags, long tag, ulong linkBase) =>
@@ -209,7 +225,8 @@ internal sealed class RealVdso
         for (ulong i = 0; i < count; i++)
         {
             ReadOnlySpan<byte> entry = reader.Slice(offset, Elf.VerdefSize, "version definition");
-            Require(BinaryPrimitives.ReadUInt16LittleEndian(entry) == Elf.VER_DEF_CURRENT, "a version definition of an unknown format");
+            ushort format = BinaryPrimitives.ReadUInt16LittleEndian(entry);
+            Require(format == Elf.VER_DEF_CURRENT, "a version definition of an unknown format");
             ushort nameCount = BinaryPrimitives.ReadUInt16LittleEndian(entry[6..]);
             Require(nameCount is > 0 and <= MaximumVersions, "a version of implausibly many names");
             List<string> names = [];
@@ -297,27 +314,25 @@ internal sealed class RealVdso
         }
     }
 
-    private readonly struct DynamicTags
+    private readonly ref struct DynamicTags(ReadOnlySpan<byte> dynamic)
     {
-        private readonly Dictionary<long, ulong> _values;
+        private readonly ReadOnlySpan<byte> _dynamic = dynamic;
 
-        private DynamicTags(Dictionary<long, ulong> values) => _values = values;
-
-        public static DynamicTags Read(ReadOnlySpan<byte> dynamic)
+        public ulong? Get(long tag)
         {
-            Dictionary<long, ulong> values = [];
-            for (; dynamic.Length >= Elf.DynSize; dynamic = dynamic[Elf.DynSize..])
+            for (ReadOnlySpan<byte> rest = _dynamic; rest.Length >= Elf.DynSize; rest = rest[Elf.DynSize..])
             {
-                long tag = BinaryPrimitives.ReadInt64LittleEndian(dynamic);
-                if (tag == Elf.DT_NULL)
+                long at = BinaryPrimitives.ReadInt64LittleEndian(rest);
+                if (at == tag)
+                {
+                    return BinaryPrimitives.ReadUInt64LittleEndian(rest[8..]);
+                }
+                if (at == Elf.DT_NULL)
                 {
                     break;
                 }
-                values[tag] = BinaryPrimitives.ReadUInt64LittleEndian(dynamic[8..]);
             }
-            return new DynamicTags(values);
+            return null;
         }
-
-        public ulong? Get(long tag) => _values.TryGetValue(tag, out ulong value) ? value : null;
     }
 }

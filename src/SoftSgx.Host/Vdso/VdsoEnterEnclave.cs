@@ -3,9 +3,9 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace SoftSgx.Host.Vdso;
 
-/// <summary>The machine code of <c>__vdso_sgx_enter_enclave</c>, with a trap to the supervisor where hardware has ENCLU.</summary>
+/// <summary>The code of <c>__vdso_sgx_enter_enclave</c>, with a trap to the supervisor where hardware has ENCLU.</summary>
 /// <remarks>
-/// <para>The contract is the one of <c>vdso_sgx_enter_enclave_t</c> in the kernel's user interface header <c>asm/sgx.h</c>:</para>
+/// <para>The contract is that of <c>vdso_sgx_enter_enclave_t</c> in the kernel's user interface header <c>asm/sgx.h</c>:</para>
 /// <code>
 /// int (rdi, rsi, rdx, ecx: leaf, r8, r9, [rsp+8]: struct sgx_enclave_run *run)
 ///
@@ -98,7 +98,7 @@ internal sealed class VdsoEnterEnclave
         a.Label(ref afterPushRbx);
         a.mov(eax, ecx);
 
-        // EAX is the leaf, the caller's or the handler's. RDI, RSI, RDX, R8 and R9 belong to the enclave: only RBX and RCX are free.
+        // EAX is the leaf, the caller's or the handler's. RDI, RSI, RDX, R8 and R9 belong to the enclave: RBX and RCX are free.
         a.Label(ref enter);
         a.cmp(eax, EENTER);
         a.jb(invalid);

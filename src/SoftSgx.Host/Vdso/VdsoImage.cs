@@ -81,7 +81,7 @@ public sealed class VdsoImage
     /// </summary>
     public int AepOffset { get; private init; }
 
-    /// <summary>Offset behind the trap's SYSCALL: RIP at the trap, and the address that EENTER hands to the enclave for EEXIT.</summary>
+    /// <summary>Offset behind the trap's SYSCALL: RIP at the trap, and where EENTER tells the enclave to EEXIT to.</summary>
     public int TrapReturnOffset { get; private init; }
 
     /// <summary>
@@ -151,7 +151,11 @@ public sealed class VdsoImage
         ElfImage.Section dynstr = elf.Add(new(".dynstr", Elf.SHT_STRTAB, 1));
         ElfImage.Section versym = elf.Add(new(".gnu.version", Elf.SHT_GNU_versym, 2) { EntrySize = sizeof(ushort) });
         ElfImage.Section verdef = elf.Add(new(".gnu.version_d", Elf.SHT_GNU_verdef, 8) { Info = real.Versions.Count });
-        ElfImage.Section dynamic = elf.Add(new(".dynamic", Elf.SHT_DYNAMIC, 8) { EntrySize = Elf.DynSize, SegmentType = Elf.PT_DYNAMIC });
+        ElfImage.Section dynamic = elf.Add(new(".dynamic", Elf.SHT_DYNAMIC, 8)
+        {
+            EntrySize = Elf.DynSize,
+            SegmentType = Elf.PT_DYNAMIC,
+        });
         if (real.Notes.Length != 0)
         {
             elf.Add(new(".note", Elf.SHT_NOTE, 4) { SegmentType = Elf.PT_NOTE, Contents = () => real.Notes });
@@ -181,7 +185,8 @@ public sealed class VdsoImage
             symbols.AddAbsolute(version);
         }
         symbols.AddFunction(
-            EnterEnclaveName, (Elf.STB_GLOBAL << 4) | Elf.STT_FUNC, 0, RealVdso.UsualVersion(real.Versions), text, 0, enterEnclave.Code.Length);
+            EnterEnclaveName, (Elf.STB_GLOBAL << 4) | Elf.STT_FUNC, 0, RealVdso.UsualVersion(real.Versions),
+            text, 0, enterEnclave.Code.Length);
         for (int i = 0; i < forwarded.Length; i++)
         {
             RealVdso.Symbol function = forwarded[i];

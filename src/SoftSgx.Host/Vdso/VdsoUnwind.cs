@@ -3,7 +3,9 @@ using System.Buffers.Binary;
 namespace SoftSgx.Host.Vdso;
 
 /// <summary>The call frame information of the image, so exceptions, longjmp and debuggers pass through its functions.</summary>
-/// <remarks>System V ABI for x86-64, "Stack Unwind Algorithm"; DWARF 4, chapter 6.4; the LSB for .eh_frame and .eh_frame_hdr.</remarks>
+/// <remarks>
+/// System V ABI for x86-64, "Stack Unwind Algorithm"; DWARF 4, chapter 6.4; the LSB for .eh_frame and .eh_frame_hdr.
+/// </remarks>
 internal static class VdsoUnwind
 {
     /// <summary>One function description: the code it covers and how its frame changes from instruction to instruction.</summary>

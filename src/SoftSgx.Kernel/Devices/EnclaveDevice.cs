@@ -19,7 +19,7 @@ public sealed class EnclaveDevice
     /// <param name="inode">The inode that holds the enclave's REG pages; the enclave disposes of it.</param>
     /// <param name="abi">Which interface the opener expects, by the path that it opened.</param>
     /// <returns>An enclave that nothing is known of yet. Whoever opened it calls <see cref="Enclave.Release"/> once.</returns>
-    /// <exception cref="InvalidOperationException">The device does not exist: a bug of the host, which would say ENOENT.</exception>
+    /// <exception cref="InvalidOperationException">There is no such device, which a host should have said as ENOENT.</exception>
     public Enclave Open(IEnclaveInode inode, DeviceAbi abi)
     {
         ArgumentNullException.ThrowIfNull(inode);

@@ -33,7 +33,7 @@ public sealed partial class Enclave
     /// <returns>Index of the EPC page, or −1 if there is none.</returns>
     public int EpcPageAt(ulong address) => TryFindPage(address, out EnclavePage page) ? page.EpcPage : NoPage;
 
-    /// <summary>Decides whether a range may be mapped, or a mapping of it be changed, with a protection: the rule of mmap and mprotect.</summary>
+    /// <summary>The rule of mmap and mprotect: whether a range may be mapped with a protection.</summary>
     /// <param name="start">First address.</param>
     /// <param name="end">First address behind.</param>
     /// <param name="protection">The access asked.</param>

@@ -37,7 +37,7 @@ public sealed partial class Enclave
         Subsystem = subsystem;
         _inode = inode;
         Abi = abi;
-        VersionArrays = new VersionArrays(subsystem.Pool, subsystem.Platform);
+        VersionArrays = new VersionArrays(subsystem);
     }
 
     /// <summary>The interface that the opener expects.</summary>
@@ -97,8 +97,8 @@ public sealed partial class Enclave
     /// <param name="files">The caller's open files.</param>
     /// <param name="lp">The logical processor that the call runs on; INIT writes its launch-control registers.</param>
     /// <returns>
-    /// <see cref="Errno.None"/> or what the command's handler says. EBUSY: another ioctl on this opener is in progress. ENOTTY: no
-    /// such command. EBADF: released (EFAULT: destroyed by a failed measurement, <see cref="DeviceAbi.V22"/> only).
+    /// <see cref="Errno.None"/> or what the command's handler says. EBUSY: another ioctl on this opener is in progress. ENOTTY:
+    /// no such command. EBADF: released (EFAULT: destroyed by a failed measurement, <see cref="DeviceAbi.V22"/> only).
     /// </returns>
     public Errno Ioctl(uint command, ulong argument, IUserMemory memory, IFileTable files, LogicalProcessor lp)
     {
@@ -125,8 +125,8 @@ public sealed partial class Enclave
 
     /// <summary>
     /// Ends the enclave once its last reference, descriptor or mapping, is gone: removes its pages from the EPC, children
-    /// first, then the SECS, then the version arrays, and disposes of the inode. Does nothing the second time. Waits for an ioctl in
-    /// progress, which holds a reference of its own in a kernel.
+    /// first, then the SECS, then the version arrays, and disposes of the inode. Does nothing the second time. Waits for an
+    /// ioctl in progress, which holds a reference of its own in a kernel.
     /// </summary>
     /// <remarks>
     /// The caller sees to it that no thread is inside. Should one be, EREMOVE refuses and the pages concerned stay until the next

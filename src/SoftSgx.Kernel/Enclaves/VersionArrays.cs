@@ -11,9 +11,8 @@ namespace SoftSgx.Kernel;
 /// The pages come from the pool and count as PT_VA there. As long as nothing is evicted, no leaf touches them: their EPCM
 /// entries stay invalid until EPA makes them version arrays. The ioctl that builds the enclave is the only writer.
 /// </remarks>
-/// <param name="pool">Where the pages come from.</param>
-/// <param name="platform">Where their contents live.</param>
-internal sealed class VersionArrays(EpcPool pool, IEpcPlatform platform)
+/// <param name="subsystem">Where the pages come from.</param>
+internal sealed class VersionArrays(SgxSubsystem subsystem)
 {
     /// <summary>Slots of a version array.</summary>
     public const int SGX_VA_SLOT_COUNT = 512;
@@ -34,12 +33,12 @@ internal sealed class VersionArrays(EpcPool pool, IEpcPlatform platform)
         added = NoPage;
         if (_pageCount % SGX_VA_SLOT_COUNT == 0)
         {
-            if (!pool.TryAllocate(PageType.PT_VA, out added))
+            if (!subsystem.TryAllocateEpcPage(PageType.PT_VA, out added))
             {
                 return false;
             }
 
-            platform.AttachPrivate(added);
+            subsystem.Platform.AttachPrivate(added);
             _pages.Add(added);
         }
 
@@ -69,7 +68,7 @@ internal sealed class VersionArrays(EpcPool pool, IEpcPlatform platform)
 
     private void Free(int page)
     {
-        platform.DetachPrivate(page);
-        pool.Return(page);
+        subsystem.Platform.DetachPrivate(page);
+        subsystem.Pool.Return(page);
     }
 }

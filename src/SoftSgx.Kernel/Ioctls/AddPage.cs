@@ -7,8 +7,8 @@ namespace SoftSgx.Kernel;
 /// Behaviour: the patch series v22, Documentation/x86/sgx.rst and drivers/…/ioctl.c of it.
 /// </summary>
 /// <remarks>
-/// As ADD_PAGES, but the address is absolute, each bit of the mask measures 256 bytes, a failure of EADD or EEXTEND is EFAULT, and
-/// a failure of EEXTEND destroys the enclave.
+/// As ADD_PAGES, but the address is absolute, each bit of the mask measures 256 bytes, a failure of EADD or EEXTEND is EFAULT,
+/// and a failure of EEXTEND destroys the enclave.
 /// </remarks>
 internal static class AddPage
 {

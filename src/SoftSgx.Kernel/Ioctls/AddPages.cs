@@ -10,8 +10,8 @@ namespace SoftSgx.Kernel;
 /// EINVAL: not created, or initialised already; source or offset not aligned, length zero or not aligned, range beyond the
 /// enclave; SECINFO that the kernel refuses. EFAULT: argument or SECINFO cannot be read, or the argument not written back.
 /// ENOMEM, EBUSY, EFAULT, EACCES, EIO for a page: see <see cref="PageAdder.Add(ulong, ulong, ushort)"/>. The pages before it
-/// stay, and <see cref="SgxEnclaveAddPages.Count"/> tells how many bytes they are. A pending signal ends the call: ERESTARTSYS if no
-/// page was added, otherwise success with a short count.
+/// stay, and <see cref="SgxEnclaveAddPages.Count"/> tells how many bytes they are. A pending signal ends the call: ERESTARTSYS if
+/// no page was added, otherwise success with a short count.
 /// </remarks>
 internal static class AddPages
 {

@@ -65,7 +65,7 @@ internal static class Create
             return Errno.ENOMEM;
         }
 
-        if (!subsystem.Pool.TryAllocate(PageType.PT_SECS, out int secsPage))
+        if (!subsystem.TryAllocateEpcPage(PageType.PT_SECS, out int secsPage))
         {
             enclave.VersionArrays.Shrink(versionArray);
             return Errno.ENOMEM;

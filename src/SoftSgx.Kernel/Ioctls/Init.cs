@@ -10,8 +10,8 @@ namespace SoftSgx.Kernel;
 /// </summary>
 /// <remarks>
 /// EINVAL: not created, or initialised already; a vendor other than 0 and 0x8086; SIGSTRUCT demands an attribute, MISCSELECT
-/// or XFRM bit that the processor lacks. EFAULT: the argument or SIGSTRUCT cannot be read. EACCES: the enclave has an attribute that
-/// was not allowed. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a signal came between two attempts.
+/// or XFRM bit that the processor lacks. EFAULT: the argument or SIGSTRUCT cannot be read. EACCES: the enclave has an attribute
+/// that was not allowed. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a signal came in between.
 /// With <see cref="DeviceAbi.V22"/>: EFAULT if initialised already, EINVAL for an attribute that was not allowed, and the
 /// error code of EINIT as a positive return value.
 /// </remarks>

@@ -9,7 +9,7 @@ namespace SoftSgx.Kernel;
 /// <param name="enclave">The enclave, created and not initialised.</param>
 /// <param name="secInfo">SECINFO of all pages; checked by <see cref="IsValid"/>.</param>
 /// <param name="memory">Where the contents come from.</param>
-/// <param name="buffer">4096 bytes to copy through: the processor must see contents that the program cannot change any more.</param>
+/// <param name="buffer">4096 bytes to copy through: the program must not change what the processor sees.</param>
 /// <param name="leafFailure">What a failure of EADD or EEXTEND is turned into.</param>
 internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory memory, Span<byte> buffer, Errno leafFailure)
 {
@@ -65,7 +65,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     public Errno Add(ulong offset, ulong source, ushort measure)
     {
         EpcPool pool = _enclave.Subsystem.Pool;
-        if (!pool.TryAllocate(_secInfo.PageType, out int epcPage))
+        if (!_enclave.Subsystem.TryAllocateEpcPage(_secInfo.PageType, out int epcPage))
         {
             return Errno.ENOMEM;
         }

@@ -19,7 +19,8 @@ internal interface IEncls
     public LeafResult EExtend(int secsPage, int epcPage, int offsetInPage);
 
     /// <summary>Finishes the measurement, verifies the signature and makes an enclave ready to be entered.</summary>
-    public LeafResult EInit(LogicalProcessor logicalProcessor, ReadOnlySpan<byte> sigStruct, int secsPage, ReadOnlySpan<byte> token);
+    public LeafResult EInit(
+        LogicalProcessor logicalProcessor, ReadOnlySpan<byte> sigStruct, int secsPage, ReadOnlySpan<byte> token);
 
     /// <summary>Makes an EPC page invalid.</summary>
     public LeafResult ERemove(int epcPage);

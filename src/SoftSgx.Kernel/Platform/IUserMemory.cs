@@ -22,8 +22,8 @@ public interface IUserMemory
     /// <summary>Finds the mapping that a source page of ADD_PAGES lies in.</summary>
     /// <param name="address">Address of the page.</param>
     /// <returns>
-    /// The mapping that contains <paramref name="address"/>, or the default value if there is none. (Linux takes the first mapping
-    /// that ends above the address; an implementation may do so too.)
+    /// The mapping that contains <paramref name="address"/>, or the default value if there is none. (Linux takes the first
+    /// mapping that ends above the address; an implementation may do so too.)
     /// </returns>
     public SourceMapping FindMapping(ulong address);
 

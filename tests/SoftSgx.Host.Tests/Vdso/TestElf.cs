@@ -8,7 +8,7 @@ internal sealed class TestElf(byte[] image)
 {
     public sealed record Symbol(string Name, int Type, int Binding, int SectionIndex, ulong Value, ulong Size, string? Version);
 
-    public sealed record Section(string Name, uint Type, ulong Flags, ulong Address, ulong Offset, ulong Size, uint Link, uint Info, ulong EntrySize);
+    public sealed record Section(string Name, uint Type, ulong Address, ulong Offset, ulong Size, ulong EntrySize);
 
     public sealed record Segment(uint Type, uint Flags, ulong Offset, ulong Address, ulong FileSize, ulong MemorySize);
 
@@ -44,7 +44,7 @@ internal sealed class TestElf(byte[] image)
         {
             ulong at = table + (ulong)(i * 64);
             sections.Add(new Section(
-                Text(names + U32(at)), U32(at + 4), U64(at + 8), U64(at + 16), U64(at + 24), U64(at + 32), U32(at + 40), U32(at + 44), U64(at + 56)));
+                Text(names + U32(at)), U32(at + 4), U64(at + 16), U64(at + 24), U64(at + 32), U64(at + 56)));
         }
         return sections;
     }
@@ -81,7 +81,7 @@ internal sealed class TestElf(byte[] image)
         List<Symbol> symbols = [];
         for (ulong at = table.Offset + 24; at < table.Offset + table.Size; at += table.EntrySize)
         {
-            symbols.Add(new Symbol(Text(names.Offset + U32(at)), image[at + 4] & 15, image[at + 4] >> 4, U16(at + 6), U64(at + 8), U64(at + 16), null));
+            symbols.Add(SymbolAt(at, names.Offset, null));
         }
         return symbols;
     }
@@ -165,7 +165,9 @@ internal sealed class TestElf(byte[] image)
     {
         ulong at = Dynamic(6) + (index * 24);
         int version = U16(Dynamic(0x6ffffff0) + (index * 2)) & 0x7fff;
-        return new Symbol(
-            Text(Dynamic(5) + U32(at)), image[at + 4] & 15, image[at + 4] >> 4, U16(at + 6), U64(at + 8), U64(at + 16), Versions().GetValueOrDefault(version).Name);
+        return SymbolAt(at, Dynamic(5), Versions().GetValueOrDefault(version).Name);
     }
+
+    private Symbol SymbolAt(ulong at, ulong names, string? version) =>
+        new(Text(names + U32(at)), image[at + 4] & 15, image[at + 4] >> 4, U16(at + 6), U64(at + 8), U64(at + 16), version);
 }

@@ -10,7 +10,8 @@ public class VdsoImageTests
     private static readonly VdsoImage s_image = VdsoImage.Build(OwnVdso.Bytes);
     private static readonly TestElf s_elf = new(s_image.Relocate(OwnVdso.Base));
 
-    private static IEnumerable<TestElf.Symbol> RealFunctions => s_real.DynamicSymbols().Where(s => s.Type == Func && s.SectionIndex != 0);
+    private static IEnumerable<TestElf.Symbol> RealFunctions =>
+        s_real.DynamicSymbols().Where(s => s.Type == Func && s.SectionIndex != 0);
 
     [Fact]
     public void Every_function_of_the_kernel_is_found_by_both_hash_tables()
@@ -92,10 +93,12 @@ public class VdsoImageTests
             Assert.Equal(segment.Offset, segment.Address);
             Assert.InRange(segment.Offset + segment.FileSize, 0ul, size);
         }
-        Assert.Equal(4u, s_elf.Segments().Single(s => s.Type == 2).Flags); // a writable one would be written to by the dynamic linker
+        // The dynamic linker would write to a writable one.
+        Assert.Equal(4u, s_elf.Segments().Single(s => s.Type == 2).Flags);
         foreach (string name in new[]
         {
-            ".dynsym", ".dynstr", ".hash", ".gnu.hash", ".dynamic", ".text", ".eh_frame", ".eh_frame_hdr", ".shstrtab", ".gnu.version", ".gnu.version_d",
+            ".dynsym", ".dynstr", ".hash", ".gnu.hash", ".dynamic", ".text", ".eh_frame", ".eh_frame_hdr", ".shstrtab",
+            ".gnu.version", ".gnu.version_d",
         })
         {
             Assert.Single(s_elf.Sections(), s => s.Name == name);

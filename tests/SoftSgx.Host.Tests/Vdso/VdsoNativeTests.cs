@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace SoftSgx.Host.Tests.Vdso;
 
-/// <summary>Runs the image's code for real: loaded by the dynamic linker, with a SIGSYS handler that plays the supervisor.</summary>
+/// <summary>Runs the image's code: loaded by the dynamic linker, with a SIGSYS handler that plays the supervisor.</summary>
 public sealed class VdsoNativeTests(ITestOutputHelper output)
 {
     [GccFact]
@@ -14,7 +14,8 @@ public sealed class VdsoNativeTests(ITestOutputHelper output)
         try
         {
             string program = Path.Combine(folder.FullName, "vdso_check");
-            Assert.Equal(0, Run("g++", "-O1", "-g", "-fno-omit-frame-pointer", "-o", program, SourceFile("vdso_check.cpp"), "-ldl"));
+            string source = SourceFile("vdso_check.cpp");
+            Assert.Equal(0, Run("g++", "-O1", "-g", "-fno-omit-frame-pointer", "-o", program, source, "-ldl"));
 
             VdsoImage image = VdsoImage.Build(OwnVdso.Bytes);
             string file = Path.Combine(folder.FullName, "image.so");

@@ -65,7 +65,8 @@ internal static class TestSigner
         LittleEndian(q2).CopyTo(Bytes.Writable(ref sigStruct.Q2));
     }
 
-    private static BigInteger Parse(string hex) => BigInteger.Parse("0" + hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static BigInteger Parse(string hex)
+        => BigInteger.Parse("0" + hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private static byte[] LittleEndian(BigInteger value)
     {

@@ -285,6 +285,31 @@ public class AddPagesTests
     }
 
     [Fact]
+    public void A_full_EPC_is_reclaimed_directly_before_it_is_ENOMEM()
+    {
+        var machine = new Machine(epcPages: 12);
+        var unreferenced = new Queue<Enclave>([machine.OpenCreated(), machine.OpenCreated(), machine.OpenCreated()]);
+        int asked = 0;
+        machine.Kernel.DirectReclaim = () =>
+        {
+            asked++;
+            bool any = unreferenced.TryDequeue(out Enclave? enclave);
+            enclave?.Release();
+            return any;
+        };
+        machine.LeaveFree(0);
+        Enclave enclave = machine.OpenCreated();
+        Assert.Equal(1, asked);
+
+        // In the midst of a call, which goes on as if nothing had been: 3 · 2 pages, less SECS and version array.
+        Assert.Equal(Errno.ENOMEM, machine.AddPages(enclave, Machine.Pages(0, 8)));
+        Assert.Equal(4 * 4096UL, machine.AddedBytes);
+        Assert.Equal(4, asked);
+        enclave.Release();
+        machine.AssertNothingLeaked();
+    }
+
+    [Fact]
     public void Every_512th_page_needs_a_version_array()
     {
         var machine = new Machine(epcPages: 1100);

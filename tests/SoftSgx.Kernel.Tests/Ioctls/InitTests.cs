@@ -95,6 +95,24 @@ public class InitTests
     }
 
     [Fact]
+    public void What_the_kernel_does_not_know_is_unsupported_whatever_the_processor_enumerates()
+    {
+        var configuration = new ProcessorConfiguration { MiscSelect = MiscSelect.EXINFO | MiscSelect.CPINFO };
+        configuration = configuration with { Attributes = configuration.Attributes | AttributeFlags.CET };
+        var machine = new Machine(configuration: configuration);
+        (Enclave enclave, SigStruct good) = TestEnclave.Build(machine);
+        SigStruct cet = good;
+        Demand(ref cet, AttributeFlags.CET, 0);
+        TestSigner.Sign(ref cet);
+        Assert.Equal(Errno.EINVAL, machine.Init(enclave, in cet));
+        SigStruct misc = good;
+        misc.MiscSelect = MiscSelect.CPINFO;
+        TestSigner.Sign(ref misc);
+        Assert.Equal(Errno.EINVAL, machine.Init(enclave, in misc));
+        Assert.Equal(Errno.None, machine.Init(enclave, in good));
+    }
+
+    [Fact]
     public void What_SIGSTRUCT_masks_out_may_be_unsupported()
     {
         var machine = new Machine();

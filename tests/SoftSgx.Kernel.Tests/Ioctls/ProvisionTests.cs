@@ -68,7 +68,8 @@ public class ProvisionTests
     [Fact]
     public void Debug_and_key_separation_need_no_permission()
     {
-        foreach (AttributeFlags extra in new[] { AttributeFlags.KSS, AttributeFlags.DEBUG, AttributeFlags.DEBUG | AttributeFlags.KSS })
+        AttributeFlags[] free = [AttributeFlags.KSS, AttributeFlags.DEBUG, AttributeFlags.DEBUG | AttributeFlags.KSS];
+        foreach (AttributeFlags extra in free)
         {
             var machine = new Machine();
             (Enclave enclave, SigStruct sigStruct) = TestEnclave.Build(machine, extra: extra);

@@ -32,10 +32,15 @@ public static class EEnter
         // Counting the thread in before anything is checked makes a concurrent EREMOVE of a page see it.
         EnclaveState enclave = processor.StateOf(processor.Epcm.EnclaveSecs(tcsPage));
         enclave.ThreadEnters();
-        LeafResult result = Enter(processor, logical, ref registers, space, tcsPage);
-        if (!result.IsSuccess) enclave.ThreadLeaves();
-        processor.Epcm.UnlockShared(tcsPage);
-        return result;
+        try
+        {
+            return Enter(processor, logical, ref registers, space, tcsPage);
+        }
+        finally
+        {
+            if (!logical.InEnclave) enclave.ThreadLeaves();
+            processor.Epcm.UnlockShared(tcsPage);
+        }
     }
 
     private static LeafResult Enter(

@@ -33,10 +33,15 @@ public static class EResume
         // Counting the thread in before anything is checked makes a concurrent EREMOVE of a page see it.
         EnclaveState enclave = processor.StateOf(processor.Epcm.EnclaveSecs(tcsPage));
         enclave.ThreadEnters();
-        LeafResult result = Resume(processor, logical, ref registers, space, xsave, tcsPage);
-        if (!result.IsSuccess) enclave.ThreadLeaves();
-        processor.Epcm.UnlockShared(tcsPage);
-        return result;
+        try
+        {
+            return Resume(processor, logical, ref registers, space, xsave, tcsPage);
+        }
+        finally
+        {
+            if (!logical.InEnclave) enclave.ThreadLeaves();
+            processor.Epcm.UnlockShared(tcsPage);
+        }
     }
 
     private static LeafResult Resume(
