@@ -32,6 +32,9 @@ internal sealed class DeviceCalls
         _memfdFlags = MemfdFlags();
     }
 
+    /// <summary>A warning that is due when the enclave device is first opened; null once it was given.</summary>
+    internal string? NoticeAtFirstEnclave { get; set; }
+
     internal CallVerdict OnOpen(TracedThread thread, ref UserRegs regs)
     {
         (int directory, ulong path) = regs.OrigRax is SYS_openat or SYS_openat2 ? ((int)regs.Rdi, regs.Rsi) : (AT_FDCWD, regs.Rdi);
@@ -261,6 +264,11 @@ internal sealed class DeviceCalls
         if (inode is null)
         {
             return EIO;
+        }
+        if (NoticeAtFirstEnclave is string notice)
+        {
+            _warn(notice);
+            NoticeAtFirstEnclave = null;
         }
         DeviceAbi abi = thread.CallDevice == DeviceNode.EnclaveV22 ? DeviceAbi.V22 : DeviceAbi.Mainline;
         _devices.Add(new OpenEnclave(_subsystem.Device.Open(inode, abi), inode));

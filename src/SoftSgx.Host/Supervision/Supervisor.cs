@@ -45,6 +45,12 @@ internal sealed class Supervisor
         _warn = warn;
     }
 
+    /// <summary>A warning for the user when a program first opens the enclave device; null for none.</summary>
+    internal string? NoticeAtFirstEnclave
+    {
+        init => _deviceCalls.NoticeAtFirstEnclave = value;
+    }
+
     /// <summary>Supervises the program until the last of its processes has ended; how the program itself ended.</summary>
     /// <param name="pid">The program, seized by this thread and about to exec.</param>
     /// <param name="dispositions">What its fault signals do at the start.</param>
