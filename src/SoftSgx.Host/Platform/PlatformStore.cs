@@ -67,7 +67,7 @@ public static class PlatformStore
     {
         const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!, OwnerOnly | UnixFileMode.UserExecute);
-        string fresh = $"{path}.{Environment.ProcessId}";
+        string fresh = $"{path}.{Path.GetRandomFileName()}";
         using (FileStream file = new(fresh, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
         {
             file.Write(RandomNumberGenerator.GetBytes(SecretSize));
