@@ -248,8 +248,9 @@ internal sealed class DeviceCalls
         ReopenCounted(thread, calls, fd);
         _devices.ReleaseUnreferenced();
         EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd);
-        if (inode is null)
+        if (inode is null || _devices.TryFind(inode.Identity, out _))
         {
+            inode?.Dispose(); // another thread of the program closed or replaced the descriptor meanwhile
             return EIO;
         }
         DeviceAbi abi = thread.CallDevice == DeviceNode.EnclaveV22 ? DeviceAbi.V22 : DeviceAbi.Mainline;
