@@ -47,7 +47,9 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
         {
             return null;
         }
-        if (FileIdentity.TryOf(own, out FileIdentity identity, out _))
+        // Another thread of the program may have put a file of its choice there meanwhile: only an unsealed memfd is a fresh device.
+        int seals = Libc.Fcntl(own, F_GET_SEALS, 0);
+        if (seals >= 0 && (seals & F_SEAL_SEAL) == 0 && FileIdentity.TryOf(own, out FileIdentity identity, out _))
         {
             return new EnclaveInode(platform, own, identity, isCounted);
         }

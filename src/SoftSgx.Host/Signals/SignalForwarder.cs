@@ -34,7 +34,11 @@ internal sealed unsafe class SignalForwarder
         0x00, 0x00, 0x00, 0x00,                 // the descriptor
     ];
 
-    private static readonly int[] s_forwarded = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGWINCH];
+    private static readonly int[] s_forwarded = 
+    [
+        SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGTSTP, SIGWINCH,
+        SIGSTKFLT, SIGURG, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+    ];
 
     private readonly int _readEnd;
     private volatile int _program;
@@ -58,7 +62,7 @@ internal sealed unsafe class SignalForwarder
             Set(signal, handler, SA_SIGINFO | SA_RESTART);
         }
         // The terminal's stop signals stop the program; we follow it deliberately (Supervisor.OnEventStop).
-        foreach (int signal in (int[])[SIGTSTP, SIGTTIN, SIGTTOU])
+        foreach (int signal in (int[])[SIGTTIN, SIGTTOU])
         {
             Set(signal, (nint)SIG_IGN, 0);
         }

@@ -261,8 +261,9 @@ internal sealed class DeviceCalls
         bool isCounted = Reopen(thread, calls, fd);
         _devices.ReleaseUnreferenced();
         EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd, isCounted);
-        if (inode is null)
+        if (inode is null || _devices.TryFind(inode.Identity, out _))
         {
+            inode?.Dispose(); // another thread of the program closed or replaced the descriptor meanwhile
             return EIO;
         }
         if (NoticeAtFirstEnclave is string notice)

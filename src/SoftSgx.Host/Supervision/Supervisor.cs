@@ -31,6 +31,12 @@ internal sealed class Supervisor
     private readonly ProcessorFollower _follower = new();
     private readonly Action<string> _warn;
     private int _program;
+
+    /// <summary>
+    /// True if the program's last stop came from the terminal or through us. One that a process sent to the program alone is ended by
+    /// a SIGCONT to the program alone, which a stopped supervisor could not let through.
+    /// </summary>
+    private bool _stopsWithProgram;
     private WaitStatus _programStatus;
 
     internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, CpuidTraps cpuid, Action<string> warn)
@@ -265,6 +271,10 @@ internal sealed class Supervisor
                 return;
             }
         }
+        if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU && _threads.TryGetValue(_program, out TracedThread? leader) && leader.Space == thread.Space)
+        {
+            _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
+        }
         _ = PtraceCalls.Cont(tid, signal);
     }
 
@@ -296,10 +306,12 @@ internal sealed class Supervisor
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU)
         {
             _ = PtraceCalls.Listen(thread.Tid);
-            if (thread.Tid == _program)
+            if (thread.Tid == _program && _stopsWithProgram)
             {
-                // The shell waits for us, not for the program: stop with it, so that job control works. SIGCONT goes to both.
+                // The shell waits for us, not for the program: stop with it, so that job control works. Whoever continues us means
+                // the program; if it got a SIGCONT of its own, that one is still pending until we let it go on, and this is none more.
                 _ = Libc.Kill(Libc.GetPid(), SIGSTOP);
+                _ = Libc.Kill(thread.Tid, SIGCONT);
             }
             return;
         }

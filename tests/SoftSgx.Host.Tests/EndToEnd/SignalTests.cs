@@ -29,16 +29,19 @@ public sealed class SignalTests
     [InlineData(12)]
     [InlineData(14)]
     [InlineData(28)]
+    [InlineData(20)]
     [InlineData(23)]
     [InlineData(26)]
+    [InlineData(29)]
     [InlineData(30)]
     public void A_signal_to_softsgx_reaches_the_program_once(int signal)
     {
         string signals = Machine.Build("signals");
+        using TemporaryFolder folder = Machine.NewFolder();
         Outcome outcome = Machine.Script(
             $$"""
             mkfifo fifo
-            (trap - INT QUIT; exec $RUN {{signals}} report >fifo) &
+            $RUN {{signals}} report >fifo &
             run=$!
             exec 3<fifo
             read ready <&3; echo "$ready"
@@ -47,17 +50,18 @@ public sealed class SignalTests
             kill -TERM $run
             cat <&3
             wait $run; echo $?
-            """, $"{Launch(signal)} {Machine.Softsgx} run", folder: Folder(out TemporaryFolder folder));
-        folder.Dispose();
+            """, $"{Launch(signal)} {Machine.Softsgx} run", folder: folder.Path);
         outcome.Said($"ready\ngot {signal:00}\ngot 15\n5\n");
     }
 
+    [EndToEndTheory]
+    [InlineData("STOP")]
+    [InlineData("TSTP")]
+    public void A_program_stopped_and_continued_by_its_own_child_goes_on(string signal) => Machine.SameAsPlain(
+        $$"""
+        $RUN sh -c '(while kill -CONT $$ && [ ! -s done ]; do :; done) & kill -{{signal}} $$; echo continued; echo x >done; wait'
+        """);
+
     /// <summary>A shell without job control starts background commands with SIGINT and SIGQUIT ignored; this undoes it.</summary>
     private static string Launch(int signal) => signal is 2 or 3 ? "env --default-signal=INT,QUIT" : "";
-
-    private static string Folder(out TemporaryFolder folder)
-    {
-        folder = Machine.NewFolder();
-        return folder.Path;
-    }
 }

@@ -1,0 +1,65 @@
+using System.Globalization;
+
+namespace SoftSgx.Host.Tests.EndToEnd;
+
+/// <summary>Programs that pass garbage, or pull away the ground, harm only themselves.</summary>
+[Collection(nameof(EndToEnd))]
+public sealed class HostileTests
+{
+    [EndToEndFact]
+    public void Garbage_gets_the_errors_that_the_kernel_gives()
+    {
+        string garbage = Machine.Build("garbage");
+        _ = Machine.SameAsPlain($"$RUN {garbage}").Ended("exit 0");
+    }
+
+    [EndToEndFact]
+    public void Arguments_that_change_during_the_call_harm_nobody()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        _ = Machine.Run([Machine.Softsgx, "run", Machine.Build("racing"), "3"], folder: folder.Path).Ended("exit 21");
+    }
+
+    [EndToEndFact]
+    public void ENCLU_outside_an_enclave_is_a_fault_of_the_program()
+    {
+        Outcome outcome = Machine.Supervised(Machine.Build("enclu")).Ended("exit 0");
+        Assert.EndsWith("end\n", outcome.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("came back", outcome.Text, StringComparison.Ordinal);
+    }
+
+    [EndToEndFact]
+    public void An_unhandled_fault_of_ENCLU_kills_the_program()
+    {
+        Outcome outcome = Machine.Supervised(Machine.Build("enclu"), "deadly").Ended("signal 11");
+        Assert.DoesNotContain("came back", outcome.Text, StringComparison.Ordinal);
+    }
+
+    [EndToEndFact]
+    public void The_number_of_the_trap_means_nothing_elsewhere() =>
+        Machine.Supervised(Machine.Build("enclu"), "false-trap").Ended(Machine.Run([Machine.Build("enclu"), "false-trap"]).End);
+
+    [EndToEndTheory]
+    [InlineData("nothing")]
+    [InlineData("unmap")]
+    [InlineData("overwrite")]
+    [InlineData("protect")]
+    [InlineData("move")]
+    public void The_vDSO_image_is_the_programs_to_break(string how)
+    {
+        Outcome outcome = Machine.Supervised(Machine.Build("vdso"), how);
+        Assert.True(outcome is { End: "exit 0", Text: "went on, child 3\n", Left.Count: 0 }, outcome.ToString());
+    }
+
+    [EndToEndTheory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void Random_calls_end_as_the_program_says(int seed)
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string[] fuzz = [Machine.Build("fuzz"), seed.ToString(CultureInfo.InvariantCulture), "2"];
+        _ = Machine.Run([Machine.Softsgx, "run", "--epc", "1M", .. fuzz], folder: folder.Path).Ended("exit 33");
+    }
+}
