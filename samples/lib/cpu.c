@@ -60,7 +60,8 @@ bool sgx_cpu_detect(struct sgx_cpu *cpu)
 	cpu->miscselect = r.ebx;
 	cpu->size_log2 = r.edx >> 8 & 0xff;
 	if (!cpu->sgx1)
-		return no_sgx("CPUID leaf 0x12 lists no SGX1 (disabled by the firmware?)");
+		return no_sgx("CPUID leaf 0x12 has no SGX1: "
+			      "is it disabled in the firmware?");
 
 	r = cpuid(LEAF_SGX, 1);
 	cpu->attributes = (uint64_t)r.ebx << 32 | r.eax;

@@ -86,9 +86,8 @@ static int add_pages(struct enclave *e, const struct enclave_region *region,
 		return -1;
 	}
 	if (add.count == 0 || add.count > add.length) {
-		report_error("ADD_PAGES of the %s claims to have added 0x%llx bytes of 0x%llx",
-			     region->name, (unsigned long long)add.count,
-			     (unsigned long long)add.length);
+		report_error("ADD_PAGES of the %s says it added 0x%llx bytes",
+			     region->name, (unsigned long long)add.count);
 		errno = EPROTO;
 		return -1;
 	}
@@ -207,7 +206,8 @@ int enclave_find_vdso(void)
 	sgx_vdso_enter = vdso_symbol("__vdso_sgx_enter_enclave");
 	if (sgx_vdso_enter)
 		return 0;
-	report_error("the vDSO has no __vdso_sgx_enter_enclave: is this Linux 5.11 or later, with SGX?");
+	report_error("the vDSO has no __vdso_sgx_enter_enclave: "
+		     "is this Linux 5.11 or later, with SGX?");
 	errno = ENOSYS;
 	return -1;
 }

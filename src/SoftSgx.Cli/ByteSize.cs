@@ -3,13 +3,13 @@ using System.Globalization;
 
 namespace SoftSgx.Cli;
 
-/// <summary>A number of bytes as people write it: 4096, 64K, 96M, 1G, 2T.</summary>
+/// <summary>A number of bytes as people write it: 4096, 64K, 96M, 1G.</summary>
 internal static class ByteSize
 {
     private const ulong PageSize = 4096;
 
     /// <summary>More than any EPC, and few enough pages to count in 31 bits.</summary>
-    private const ulong Maximum = 1UL << 42;
+    private const ulong Maximum = 1UL << 39;
 
     internal static ulong Parse(ArgumentResult result)
     {
@@ -18,7 +18,7 @@ internal static class ByteSize
         {
             return bytes;
         }
-        result.AddError($"'{text}' is no size: give a multiple of 4K from 64K to 4T, such as 64M or 1G.");
+        result.AddError($"'{text}' is no size: give a multiple of 4K from 64K to 512G, such as 64M or 1G.");
         return 0;
     }
 

@@ -60,11 +60,16 @@ public static class ProgramRunner
         SignalForwarder signals = SignalForwarder.Install();
         using HostEpcPlatform platform = new((int)(options.EpcBytes / PageSize));
         ProcessorConfiguration configuration = HostProcessor.Configure(options.EpcBytes);
-        PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath));
+        PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath, out string? temporary));
         SgxProcessor processor = new(configuration, secrets, (int)(options.EpcBytes / PageSize), platform);
         SgxSubsystem subsystem = new(processor, platform);
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
-        Supervisor supervisor = new(subsystem, platform, cpuid, warn);
+        Supervisor supervisor = new(subsystem, platform, cpuid, warn)
+        {
+            // Of interest only to those who use SGX at all.
+            NoticeAtFirstEnclave = temporary is null ? null
+                : $"the platform's secret cannot be kept ({temporary}): keys and sealed data are lost after this run. Set XDG_STATE_HOME to a writable directory",
+        };
 
         using SyscallScript script = new();
         StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);

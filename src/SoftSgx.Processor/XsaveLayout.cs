@@ -24,6 +24,7 @@ public sealed class XsaveLayout
     public const int MinimumSize = 576;
 
     private const int ComponentCount = 63;
+    private const int MaximumExtent = 1 << 20;
     private readonly XsaveComponent[] _components = new XsaveComponent[ComponentCount];
 
     /// <summary>A layout of these extended components (2 and up).</summary>
@@ -35,7 +36,8 @@ public sealed class XsaveLayout
         int maximum = MinimumSize;
         foreach (XsaveComponent component in components)
         {
-            if (component.Index is < 2 or >= ComponentCount || component.Offset < MinimumSize || component.Size is <= 0 or > 1 << 20)
+            bool fits = component.Offset is >= MinimumSize and < MaximumExtent && component.Size is > 0 and < MaximumExtent;
+            if (!fits || component.Index is < 2 or >= ComponentCount)
             {
                 throw new ArgumentException($"impossible XSAVE component {component}", nameof(components));
             }
@@ -101,7 +103,9 @@ public sealed class XsaveLayout
     /// <summary>The place of component <paramref name="index"/> (2 and up); size 0 if it has none.</summary>
     public XsaveComponent this[int index] => (uint)index < ComponentCount ? _components[index] : default;
 
-    /// <summary>Bytes of an image that holds the components of <paramref name="xfrm"/>: what CPUID leaf 0xD gives for XCR0 = XFRM.</summary>
+    /// <summary>
+    /// Bytes of an image that holds the components of <paramref name="xfrm"/>: what CPUID leaf 0xD gives for XCR0 = XFRM.
+    /// </summary>
     public int SizeFor(ulong xfrm)
     {
         int size = MinimumSize;

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
 
@@ -65,6 +66,36 @@ public class SigStructVectorTests
 
         AssertEveryByteCounts(sig, changed => platform.Init(enclave.Logical, enclave.SecsPage, in changed));
         Assert.Equal(LeafResult.Ok, platform.Init(enclave.Logical, enclave.SecsPage, in sig));
+    }
+
+    [Fact]
+    public void Quotients_that_are_wrong_together_are_refused()
+    {
+        // q1 - 1 with q2 + s yields the same cube; only the range of the remainder in between tells.
+        TestEnclave enclave = new(new TestPlatform());
+        for (uint date = 1; ; date++)
+        {
+            SigStruct sig = enclave.Signed(b => b.Value.Date = date);
+            BigInteger sum = Number(sig.Q2) + Number(sig.Signature);
+            if (sum.GetByteCount(isUnsigned: true) > Bytes384.Size)
+            {
+                continue;
+            }
+
+            Assert.True(EnclaveSignature.Verify(in sig));
+            Write(ref sig.Q1, Number(sig.Q1) - 1);
+            Write(ref sig.Q2, sum);
+            Assert.False(EnclaveSignature.Verify(in sig));
+            return;
+        }
+    }
+
+    private static BigInteger Number(Bytes384 value) => new(value.AsReadOnlySpan(), isUnsigned: true);
+
+    private static void Write(ref Bytes384 target, BigInteger value)
+    {
+        target.AsSpan().Clear();
+        Assert.True(value.TryWriteBytes(target.AsSpan(), out _, isUnsigned: true));
     }
 
     private static void AssertEveryByteCounts(SigStruct sig, Func<SigStruct, LeafResult> initialize)

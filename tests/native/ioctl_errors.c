@@ -3,13 +3,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "../../samples/lib/sample_key.h"
@@ -517,48 +518,47 @@ static void test_add_tcs(void)
 	enclave_destroy(&e);
 }
 
-static const char *find_noexec(void)
+/*
+ * A file system of our own, mounted noexec, in a mount namespace of our own;
+ * root may do that, and often everybody else in a user namespace.
+ */
+static bool mount_noexec(const char *place)
 {
-	static const char *const places[] = {
-		"/dev/shm", "/run", "/run/lock", "/tmp", "/var/tmp",
-	};
-	struct statvfs status;
-	unsigned int i;
-
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (!statvfs(places[i], &status) &&
-		    status.f_flag & ST_NOEXEC && !access(places[i], W_OK))
-			return places[i];
-	return NULL;
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return false;
+	return !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", place, "tmpfs", MS_NOEXEC, NULL);
 }
 
 static void test_add_noexec(void)
 {
-	const char *place = find_noexec();
+	char place[] = "/tmp/sgx-noexec-XXXXXX", path[64];
 	struct sgx_enclave_add_pages add;
 	struct enclave e;
-	char path[128];
-	void *source;
 	int fd;
 
-	if (!place) {
-		skip("nothing here is mounted noexec",
-		     "ADD_PAGES: source that may never be executed");
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/sgx-noexec-XXXXXX", place);
-	fd = mkstemp(path);
-	if (fd < 0 || ftruncate(fd, PAGE))
-		give_up("no temporary file");
-	source = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	/* Before the namespace changes, so that the device is the usual one. */
 	tiny_open(&e);
 	tiny_create(&e);
-	add = good_add(&e);
-	add.src = (uint64_t)source;
-	expect_add(&e, add, EACCES, "source that may never be executed");
+	if (!mkdtemp(place))
+		give_up("no temporary directory");
+	if (!mount_noexec(place)) {
+		skip("nothing can be mounted here",
+		     "ADD_PAGES: source that may never be executed");
+	} else {
+		snprintf(path, sizeof(path), "%s/page", place);
+		fd = open(path, O_RDWR | O_CREAT, 0600);
+		if (fd < 0 || ftruncate(fd, PAGE))
+			give_up("no temporary file");
+		add = good_add(&e);
+		add.src = (uint64_t)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd,
+					 0);
+		expect_add(&e, add, EACCES, "source that may never be executed");
+		close(fd);
+		umount2(place, MNT_DETACH);
+	}
+	rmdir(place);
 	enclave_destroy(&e);
-	unlink(path);
-	close(fd);
 }
 
 /* The source needs no permission to execute, only the possibility. */
@@ -893,7 +893,6 @@ int main(void)
 	test_add_good_secinfo();
 	test_add_count();
 	test_add_tcs();
-	test_add_noexec();
 	test_add_sources();
 	test_init_state();
 	test_init_place();
@@ -904,5 +903,6 @@ int main(void)
 	test_provision_fds();
 	test_provision_attributes();
 	test_sgx2();
+	test_add_noexec();	/* last: it changes the mount namespace */
 	return done();
 }

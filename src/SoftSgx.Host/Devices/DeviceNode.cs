@@ -17,4 +17,7 @@ internal enum DeviceNode
 
     /// <summary><c>/dev/sgx/provision</c>.</summary>
     ProvisionV22,
+
+    /// <summary>One of them with a slash behind, as if it were a directory: ENOTDIR.</summary>
+    NotDirectory,
 }

@@ -32,7 +32,9 @@ internal static class DevicePaths
         }
         path.CopyTo(full[length..]);
         length = Normalize(full[..(length + path.Length)]);
-        return Match(full[..length]);
+        DeviceNode node = Match(full[..length]);
+        bool asDirectory = path.EndsWith("/"u8) || path.EndsWith("/."u8);
+        return node != DeviceNode.None && asDirectory ? DeviceNode.NotDirectory : node;
     }
 
     private static bool MayNameDevice(ReadOnlySpan<byte> path)

@@ -28,7 +28,7 @@ internal sealed class OpenDevices
     /// Ends every enclave whose last descriptor and mapping are gone. Called when that may have happened: a mapping was removed, a
     /// process ended, a device is opened, or the EPC is short.
     /// </summary>
-    /// <returns>True if any was.</returns>
+    /// <returns>True if pages became free.</returns>
     internal bool ReleaseUnreferenced()
     {
         foreach (OpenEnclave enclave in _enclaves.Values)
@@ -38,12 +38,18 @@ internal sealed class OpenDevices
                 _gone.Add(enclave);
             }
         }
+        bool any = false;
         foreach (OpenEnclave enclave in _gone)
         {
-            _enclaves.Remove(enclave.Inode.Identity);
+            int before = enclave.Enclave.PageCount;
             enclave.Enclave.Release();
+            // A thread that is still inside, though nothing is mapped any more, keeps its pages: they go the next time.
+            if (enclave.Enclave.PageCount == 0)
+            {
+                _enclaves.Remove(enclave.Inode.Identity);
+            }
+            any |= enclave.Enclave.PageCount < before;
         }
-        bool any = _gone.Count > 0;
         _gone.Clear();
         return any;
     }

@@ -13,11 +13,13 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
 {
     private readonly HostEpcPlatform _platform;
     private readonly int _fd;
+    private readonly bool _isCounted;
     private nint _view;
     private ulong _size;
 
-    private EnclaveInode(HostEpcPlatform platform, int fd, FileIdentity identity)
+    private EnclaveInode(HostEpcPlatform platform, int fd, FileIdentity identity, bool isCounted)
     {
+        _isCounted = isCounted;
         _platform = platform;
         _fd = fd;
         Identity = identity;
@@ -30,7 +32,11 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     internal ulong Size => _size;
 
     /// <summary>Opens the inode behind descriptor <paramref name="fd"/> of a stopped thread; null if that fails.</summary>
-    internal static EnclaveInode? Open(HostEpcPlatform platform, int tid, int fd)
+    /// <param name="platform">Where frames are kept.</param>
+    /// <param name="tid">The thread.</param>
+    /// <param name="fd">Its descriptor.</param>
+    /// <param name="isCounted">The program's open file counts as a writer, so its end can be seen.</param>
+    internal static EnclaveInode? Open(HostEpcPlatform platform, int tid, int fd, bool isCounted)
     {
         int own;
         fixed (byte* path = ProcPath.OfDescriptor(tid, fd))
@@ -45,7 +51,7 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
         int seals = Libc.Fcntl(own, F_GET_SEALS, 0);
         if (seals >= 0 && (seals & F_SEAL_SEAL) == 0 && FileIdentity.TryOf(own, out FileIdentity identity, out _))
         {
-            return new EnclaveInode(platform, own, identity);
+            return new EnclaveInode(platform, own, identity, isCounted);
         }
         _ = Libc.Close(own);
         return null;
@@ -60,7 +66,7 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     {
         get
         {
-            if (Libc.Fcntl(_fd, F_SETLEASE, F_WRLCK) != 0)
+            if (!_isCounted || Libc.Fcntl(_fd, F_SETLEASE, F_WRLCK) != 0)
             {
                 return true;
             }

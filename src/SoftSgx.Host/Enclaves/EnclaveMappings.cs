@@ -7,7 +7,14 @@ namespace SoftSgx.Host.Enclaves;
 /// <param name="End">Address after the last.</param>
 /// <param name="Protection">What the program asked for; the host maps its intersection with the EPCM's permissions.</param>
 /// <param name="Owner">The enclave whose inode is mapped.</param>
-internal readonly record struct EnclaveMapping(ulong Start, ulong End, PageProtection Protection, OpenEnclave Owner);
+internal readonly record struct EnclaveMapping(ulong Start, ulong End, PageProtection Protection, OpenEnclave Owner)
+{
+    /// <summary>
+    /// True if the mapping asks for more than a page may have, which is possible for a mapping that is older than the page. Every
+    /// access is then the driver's SIGBUS (sgx_encl_load_page_in_vma, arch/x86/kernel/cpu/sgx/encl.c).
+    /// </summary>
+    internal bool ExceedsMaximum(ulong address) => (Protection & ~Owner.Enclave.MaximumProtection(address)) != 0;
+}
 
 /// <summary>The mappings of enclave memory in one address space, in order of address, never overlapping.</summary>
 internal sealed class EnclaveMappings

@@ -19,8 +19,16 @@ public static class HostProcessor
     {
         Xfrm = EnabledComponents() & OfferedComponents,
         XsaveLayout = XsaveLayout.FromCurrentProcessor(),
+        MxcsrMask = HasMisalignedMode() ? 0x2FFFFu : 0xFFFFu,
         EpcSections = [new EpcSection(EpcPhysicalBase, epcBytes)],
     };
+
+    /// <summary>CPUID leaf 0x80000001, ECX bit 7: MXCSR has the bit MM, on AMD's processors.</summary>
+    private static bool HasMisalignedMode()
+    {
+        const int ExtendedFeatures = unchecked((int)0x80000001);
+        return X86Base.CpuId(int.MinValue, 0).Eax < 0 && ((X86Base.CpuId(ExtendedFeatures, 0).Ecx >> 7) & 1) != 0;
+    }
 
     /// <summary>CPUID leaf 0xD, sub-leaf 0: the components that XCR0 can have, all of which Linux enables.</summary>
     private static ulong EnabledComponents()

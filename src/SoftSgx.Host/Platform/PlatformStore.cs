@@ -20,7 +20,7 @@ public static class PlatformStore
             string? state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
             if (string.IsNullOrEmpty(state))
             {
-                string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+                string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
                 state = Path.Combine(home.Length > 0 ? home : "/", ".local", "state");
             }
             return Path.Combine(state, "softsgx", "platform.secret");
@@ -28,15 +28,29 @@ public static class PlatformStore
     }
 
     /// <summary>Reads the secret, making it first if this is the first run.</summary>
-    /// <exception cref="HostException">The file is damaged, belongs to somebody else, or cannot be made.</exception>
-    public static byte[] ReadOrCreate(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="temporary">
+    /// Why the secret could not be kept, in a service account without a home directory for example: it lives as long as this run.
+    /// Null if it is kept.
+    /// </param>
+    /// <exception cref="HostException">The file is there but damaged or unreadable: its keys must not be replaced by others.</exception>
+    public static byte[] ReadOrCreate(string path, out string? temporary)
     {
-        try
+        temporary = null;
+        if (!File.Exists(path))
         {
-            if (!File.Exists(path))
+            try
             {
                 Create(path);
             }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                temporary = e.Message;
+                return RandomNumberGenerator.GetBytes(SecretSize);
+            }
+        }
+        try
+        {
             byte[] secret = File.ReadAllBytes(path);
             return secret.Length == SecretSize
                 ? secret
@@ -53,7 +67,7 @@ public static class PlatformStore
     {
         const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!, OwnerOnly | UnixFileMode.UserExecute);
-        string fresh = $"{path}.{Environment.ProcessId}";
+        string fresh = $"{path}.{Path.GetRandomFileName()}";
         using (FileStream file = new(fresh, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
         {
             file.Write(RandomNumberGenerator.GetBytes(SecretSize));

@@ -71,9 +71,14 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         {
             return false;
         }
+        if (mapping.ExceedsMaximum(address))
+        {
+            return false;
+        }
         if ((mapping.Protection & needed) == 0)
         {
-            error |= PageFaultError.Present;
+            // PROT_NONE is a page table entry without the present bit, any other protection one with it.
+            error |= mapping.Protection == PageProtection.None ? 0 : PageFaultError.Present;
             return false;
         }
         epcPage = page;

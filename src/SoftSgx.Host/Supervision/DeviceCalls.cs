@@ -32,6 +32,9 @@ internal sealed class DeviceCalls
         _memfdFlags = MemfdFlags();
     }
 
+    /// <summary>A warning that is due when the enclave device is first opened; null once it was given.</summary>
+    internal string? NoticeAtFirstEnclave { get; set; }
+
     internal CallVerdict OnOpen(TracedThread thread, ref UserRegs regs)
     {
         (int directory, ulong path) = regs.OrigRax is SYS_openat or SYS_openat2 ? ((int)regs.Rdi, regs.Rsi) : (AT_FDCWD, regs.Rdi);
@@ -40,7 +43,7 @@ internal sealed class DeviceCalls
         {
             return CallVerdict.GoOn;
         }
-        if ((flags & O_DIRECTORY) != 0)
+        if ((flags & O_DIRECTORY) != 0 || node == DeviceNode.NotDirectory)
         {
             return CallVerdict.Fail(ENOTDIR);
         }
@@ -56,8 +59,8 @@ internal sealed class DeviceCalls
         bool isProvision = node is DeviceNode.Provision or DeviceNode.ProvisionV22;
         regs.OrigRax = SYS_memfd_create;
         regs.Rdi = isProvision ? VdsoData.ProvisionNameAddress(data) : VdsoData.EnclaveNameAddress(data);
-        thread.CallMemfdFlags = _memfdFlags | ((flags & O_CLOEXEC) != 0 ? MFD_CLOEXEC : 0);
-        regs.Rsi = (ulong)thread.CallMemfdFlags;
+        thread.CallOpenFlags = flags & (O_ACCMODE | O_CLOEXEC | O_PATH);
+        regs.Rsi = (ulong)(_memfdFlags | ((flags & O_CLOEXEC) != 0 ? MFD_CLOEXEC : 0));
         thread.CallDevice = node;
         return CallVerdict.ChangedWatchEnd(PendingCall.OpenDevice);
     }
@@ -105,6 +108,10 @@ internal sealed class DeviceCalls
         {
             return CallVerdict.GoOn;
         }
+        if (node == DeviceNode.NotDirectory)
+        {
+            return CallVerdict.Fail(ENOTDIR);
+        }
         Span<byte> result = stackalloc byte[isStatx ? DeviceStat.StatxSize : DeviceStat.StatSize];
         if (isStatx)
         {
@@ -123,6 +130,7 @@ internal sealed class DeviceCalls
         (int directory, ulong path, int mode) = regs.OrigRax == SYS_access ? (AT_FDCWD, regs.Rdi, (int)regs.Rsi) : ((int)regs.Rdi, regs.Rsi, (int)regs.Rdx);
         DeviceNode node = Find(thread, directory, path);
         return node == DeviceNode.None ? CallVerdict.GoOn
+            : node == DeviceNode.NotDirectory ? CallVerdict.Fail(ENOTDIR)
             : (mode & ~7) != 0 ? CallVerdict.Fail(EINVAL)
             : (mode & X_OK) != 0 ? CallVerdict.Fail(EACCES)
             : CallVerdict.Return(0);
@@ -146,6 +154,10 @@ internal sealed class DeviceCalls
         if (!_devices.Any || !FileIdentity.TryOf(thread.Tid, (int)regs.Rdi, out FileIdentity file))
         {
             return CallVerdict.GoOn;
+        }
+        if (IsPathOnly(thread.Tid, (int)regs.Rdi))
+        {
+            return CallVerdict.Fail(EBADF);
         }
         if (!_devices.TryFind(file, out OpenEnclave? owner))
         {
@@ -234,6 +246,7 @@ internal sealed class DeviceCalls
                 return EIO;
             }
             _devices.AddProvision(identity);
+            _ = Reopen(thread, calls, fd);
             return 0;
         }
         if (space.UserFaultFd < 0)
@@ -245,25 +258,31 @@ internal sealed class DeviceCalls
                 return ENODEV;
             }
         }
-        ReopenCounted(thread, calls, fd);
+        bool isCounted = Reopen(thread, calls, fd);
         _devices.ReleaseUnreferenced();
-        EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd);
+        EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd, isCounted);
         if (inode is null || _devices.TryFind(inode.Identity, out _))
         {
             inode?.Dispose(); // another thread of the program closed or replaced the descriptor meanwhile
             return EIO;
+        }
+        if (NoticeAtFirstEnclave is string notice)
+        {
+            _warn(notice);
+            NoticeAtFirstEnclave = null;
         }
         DeviceAbi abi = thread.CallDevice == DeviceNode.EnclaveV22 ? DeviceAbi.V22 : DeviceAbi.Mainline;
         _devices.Add(new OpenEnclave(_subsystem.Device.Open(inode, abi), inode));
         return 0;
     }
 
-    /// <summary>Replaces the open file behind a memfd by one that open(2) made.</summary>
+    /// <summary>Replaces the open file behind a memfd by one that open(2) made, with the access mode that the program asked for.</summary>
     /// <remarks>
     /// The file of memfd_create itself is not counted among the inode's writers, so a lease would not see it
-    /// (<see cref="EnclaveInode.IsReferencedByProgram"/>). One that is opened through /proc is.
+    /// (<see cref="EnclaveInode.IsReferencedByProgram"/>). One that is opened through /proc for writing is.
     /// </remarks>
-    private void ReopenCounted(TracedThread thread, in InjectedCalls calls, int fd)
+    /// <returns>True if the inode's count of writers tells about the program's references.</returns>
+    private bool Reopen(TracedThread thread, in InjectedCalls calls, int fd)
     {
         ulong scratch = VdsoData.ScratchAddress(_image.DataArea(thread.Space));
         Span<byte> path = stackalloc byte[32];
@@ -272,17 +291,30 @@ internal sealed class DeviceCalls
         Utf8Formatter.TryFormat(fd, path[14..], out _);
         if (!thread.Space.Memory.Poke(scratch, path))
         {
-            return;
+            return false;
         }
-        long reopened = calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, O_RDWR | O_CLOEXEC);
+        long reopened = calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, (ulong)(thread.CallOpenFlags | O_CLOEXEC));
         if (reopened < 0)
         {
             _warn("the program has no /proc: its enclaves are released only when it ends");
-            return;
+            return false;
         }
-        ulong flags = (thread.CallMemfdFlags & MFD_CLOEXEC) != 0 ? (ulong)O_CLOEXEC : 0;
-        _ = calls.Call(SYS_dup3, (ulong)reopened, (ulong)fd, flags);
+        _ = calls.Call(SYS_dup3, (ulong)reopened, (ulong)fd, (ulong)(thread.CallOpenFlags & O_CLOEXEC));
         _ = calls.Call(SYS_close, (ulong)reopened);
+        return (thread.CallOpenFlags & O_ACCMODE) != O_RDONLY;
+    }
+
+    /// <summary>True for a descriptor opened with O_PATH, which names a file without opening it.</summary>
+    private static unsafe bool IsPathOnly(int tid, int fd)
+    {
+        byte* stat = stackalloc byte[DeviceStat.StatSize];
+        fixed (byte* path = ProcPath.OfDescriptor(tid, fd))
+        {
+            // The link's own mode shows the file's access mode: neither read nor write for O_PATH (proc(5)).
+            const int OwnerReadWrite = 0x180, ModeOffset = 24;
+            return Libc.Syscall(SYS_newfstatat, AT_FDCWD, (nint)path, (nint)stat, AT_SYMLINK_NOFOLLOW) == 0
+                && (*(int*)(stat + ModeOffset) & OwnerReadWrite) == 0;
+        }
     }
 
     /// <summary>MFD_EXEC came with Linux 6.3, which also warns when it is missing; older kernels refuse it.</summary>

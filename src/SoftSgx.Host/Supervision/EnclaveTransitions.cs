@@ -1,4 +1,5 @@
 using SoftSgx.Architecture;
+using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Vdso;
@@ -78,7 +79,12 @@ internal sealed class EnclaveTransitions
         Fault fault = default;
         if (isException)
         {
-            fault = FaultDecoder.Decode(thread.Space, regs, info);
+            fault = FaultDecoder.Decode(thread.Space, thread.Processor, regs, info);
+            if (fault.Kind == ExceptionVector.PF && thread.Space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping) && mapping.ExceedsMaximum(fault.Address))
+            {
+                // The host's PROT_NONE said SIGSEGV; the driver says SIGBUS to an absent page and to one that is mapped too wide.
+                (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
+            }
         }
         ExitAndDeliver(thread, ref regs, ref info, fault, isException, isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None);
     }
@@ -225,7 +231,7 @@ internal sealed class EnclaveTransitions
     {
         switch (fault.Kind)
         {
-            case ExceptionVector.PF when (fault.ErrorCode & (uint)PageFaultError.Sgx) != 0 || info.Signal == SIGSEGV:
+            case ExceptionVector.PF when info.Signal != SIGBUS || (fault.ErrorCode & (uint)PageFaultError.Sgx) != 0:
                 info.Signal = SIGSEGV;
                 info.Code = (fault.ErrorCode & (uint)PageFaultError.Present) != 0 ? SEGV_ACCERR : SEGV_MAPERR;
                 info.Address = fault.Address;
@@ -234,6 +240,7 @@ internal sealed class EnclaveTransitions
                 info.Address = fault.Address;
                 break;
             case ExceptionVector.GP or ExceptionVector.SS:
+                info.Signal = SignalNumber(fault);
                 info.Code = SI_KERNEL;
                 info.Address = 0;
                 break;

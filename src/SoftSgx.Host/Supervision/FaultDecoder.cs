@@ -1,8 +1,10 @@
 using Iced.Intel;
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Kernel;
+using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -18,8 +20,8 @@ internal static class FaultDecoder
     /// <summary>Longest x86 instruction in bytes.</summary>
     private const int MaximumInstruction = 15;
 
-    /// <summary>The exception behind a synchronous signal at <paramref name="regs"/>, with RIP inside the enclave.</summary>
-    internal static Fault Decode(AddressSpace space, in UserRegs regs, in SigInfo info)
+    /// <summary>The exception behind a synchronous signal that stopped a logical processor inside an enclave.</summary>
+    internal static Fault Decode(AddressSpace space, LogicalProcessor enclave, in UserRegs regs, in SigInfo info)
     {
         switch (info.Signal)
         {
@@ -36,7 +38,11 @@ internal static class FaultDecoder
             case SIGBUS when info.Code == SI_KERNEL:
                 return info.Signal == SIGSEGV ? Fault.GeneralProtection() : new Fault((byte)ExceptionVector.SS, 0, 0);
             default:
-                return Fault.Page(info.Address & ~(PageSize - 1), PageFault(space, regs, info.Address));
+                PageFaultError error = PageFault(space, regs, info.Address);
+                // A fetch from outside the enclave is refused before any page table is asked (SDM vol. 3D, "Access control").
+                return (error & PageFaultError.Instruction) != 0 && !enclave.IsInElrange(info.Address)
+                    ? Fault.GeneralProtection()
+                    : Fault.Page(info.Address & ~(PageSize - 1), error);
         }
     }
 
@@ -70,29 +76,17 @@ internal static class FaultDecoder
         }
         if (!space.Enclaves.TryFind(address, out EnclaveMapping mapping))
         {
-            return IsMapped(space, address) ? error | PageFaultError.Present : error;
+            return PageTables.IsPresent(space.Tid, address) ? error | PageFaultError.Present : error;
         }
         Enclave enclave = mapping.Owner.Enclave;
-        if (enclave.EpcPageAt(address) < 0)
+        if (enclave.EpcPageAt(address) < 0 || mapping.Protection == PageProtection.None || mapping.ExceedsMaximum(address))
         {
-            return error;
+            return error; // no page table entry, or one without the present bit
         }
         error |= PageFaultError.Present;
         bool mappingAllows = (mapping.Protection & needed) != 0;
         bool epcmAllows = (enclave.EpcmProtection(address) & needed) != 0;
         return mappingAllows && !epcmAllows ? error | PageFaultError.Sgx : error;
-    }
-
-    private static bool IsMapped(AddressSpace space, ulong address)
-    {
-        foreach (Memory.MapsEntry entry in Memory.MemoryMap.Read(space.Tid))
-        {
-            if (address >= entry.Start && address < entry.End)
-            {
-                return true;
-            }
-        }
-        return false;
     }
 
     private static bool Writes(AddressSpace space, in UserRegs regs, ulong address) => Touches(space, regs, address, writes: true);

@@ -70,7 +70,7 @@ internal sealed class MemoryCalls
         regs.R9 = OffsetOf(owner, start);
         if (isFixed)
         {
-            regs.Rdx = (ulong)FirstHostProtection(enclave, start, start + length, protection);
+            regs.Rdx = (ulong)FirstHostProtection(new EnclaveMapping(start, start + length, protection, owner));
         }
         return CallVerdict.ChangedWatchEnd(PendingCall.MapDevice);
     }
@@ -173,6 +173,10 @@ internal sealed class MemoryCalls
         if (end < start || !space.Enclaves.Overlaps(start, end))
         {
             return ((int)regs.Rdx & PROT_EXEC) != 0 ? CallVerdict.WatchEnd(PendingCall.Protect) : CallVerdict.GoOn;
+        }
+        if (Personality.ReadImpliesExec(thread.Tid))
+        {
+            return CallVerdict.Fail(EACCES);
         }
         PageProtection protection = (PageProtection)(regs.Rdx & (ulong)PageProtection.Access);
         for (int i = space.Enclaves.FirstEndingAfter(start); i < space.Enclaves.Count && space.Enclaves[i].Start < end; i++)
@@ -279,7 +283,7 @@ internal sealed class MemoryCalls
             ulong last = Math.Min(end, mapping.End);
             for (ulong at = Math.Max(start, mapping.Start); mapping.Owner.Enclave.NextRun(ref at, last, out PageProtection epcm, out ulong runEnd); at = runEnd)
             {
-                PageProtection host = HostProtection(mapping.Protection, epcm);
+                PageProtection host = HostProtection(mapping, at, epcm);
                 if (host != mapping.Protection)
                 {
                     _ = calls.Call(SYS_mprotect, at, runEnd - at, (ulong)host);
@@ -304,7 +308,7 @@ internal sealed class MemoryCalls
     {
         for (ulong at = mapping.Start; mapping.Owner.Enclave.NextRun(ref at, mapping.End, out PageProtection epcm, out ulong runEnd); at = runEnd)
         {
-            if (HostProtection(mapping.Protection, epcm) != mapping.Protection)
+            if (HostProtection(mapping, at, epcm) != mapping.Protection)
             {
                 return false;
             }
@@ -312,11 +316,17 @@ internal sealed class MemoryCalls
         return true;
     }
 
-    private static PageProtection FirstHostProtection(Enclave enclave, ulong start, ulong end, PageProtection protection) =>
-        enclave.IsInitialized && enclave.NextRun(ref start, end, out PageProtection epcm, out ulong runEnd) && runEnd >= end
-            ? HostProtection(protection, epcm)
-            : protection;
+    /// <summary>What to map at once, if one protection serves the whole range.</summary>
+    private static PageProtection FirstHostProtection(in EnclaveMapping mapping)
+    {
+        ulong at = mapping.Start;
+        return mapping.Owner.Enclave.IsInitialized && mapping.Owner.Enclave.NextRun(ref at, mapping.End, out PageProtection epcm, out ulong runEnd) && runEnd >= mapping.End
+            ? HostProtection(mapping, at, epcm)
+            : mapping.Protection;
+    }
 
-    private static PageProtection HostProtection(PageProtection asked, PageProtection epcm) =>
-        (epcm & (PageProtection.Absent | PageProtection.Private)) != 0 ? asked : asked & epcm;
+    private static PageProtection HostProtection(in EnclaveMapping mapping, ulong address, PageProtection epcm) =>
+        (epcm & (PageProtection.Absent | PageProtection.Private)) != 0 ? mapping.Protection
+        : mapping.ExceedsMaximum(address) ? PageProtection.None
+        : mapping.Protection & epcm;
 }

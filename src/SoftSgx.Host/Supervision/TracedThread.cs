@@ -43,8 +43,8 @@ internal sealed class TracedThread
     /// <summary>The device that the open under way names.</summary>
     internal Devices.DeviceNode CallDevice { get; set; }
 
-    /// <summary>The flags of the memfd that the open under way creates.</summary>
-    internal int CallMemfdFlags { get; set; }
+    /// <summary>The flags of the open under way.</summary>
+    internal int CallOpenFlags { get; set; }
 
     /// <summary>The new disposition that the rt_sigaction under way sets.</summary>
     internal KernelSigAction CallAction;

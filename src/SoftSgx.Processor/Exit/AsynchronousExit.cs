@@ -20,7 +20,8 @@ public static class AsynchronousExit
     /// <param name="xsave">In: the enclave's standard-format XSAVE image. Out: its components of XFRM in their initial state.</param>
     /// <param name="e">What happened.</param>
     /// <exception cref="InvalidOperationException">The logical processor is not inside an enclave.</exception>
-    public static void Execute(SgxProcessor processor, LogicalProcessor logical, ref RegisterFile registers, Span<byte> xsave, in ExitEvent e)
+    public static void Execute(
+        SgxProcessor processor, LogicalProcessor logical, ref RegisterFile registers, Span<byte> xsave, in ExitEvent e)
     {
         ArgumentNullException.ThrowIfNull(processor);
         ArgumentNullException.ThrowIfNull(logical);
@@ -94,7 +95,8 @@ public static class AsynchronousExit
     }
 
     /// <summary>EXITINFO for the event; with MISCSELECT.EXINFO also the EXINFO of a page fault or general-protection fault.</summary>
-    private static ExitInfo Explain(SgxProcessor processor, LogicalProcessor logical, MiscSelect miscSelect, in ExitEvent e)
+    private static ExitInfo Explain(
+        SgxProcessor processor, LogicalProcessor logical, MiscSelect miscSelect, in ExitEvent e)
     {
         if (!e.IsException) return default;
 

@@ -114,7 +114,9 @@ internal static class SsaXsave
         return true;
     }
 
-    /// <summary>Puts the components of XFRM of <paramref name="xsave"/> into their initial state; everything else of it stays.</summary>
+    /// <summary>
+    /// Puts the components of XFRM of <paramref name="xsave"/> into their initial state; everything else of it stays.
+    /// </summary>
     public static void Initialize(XsaveLayout layout, ulong xfrm, Span<byte> xsave)
     {
         ThrowIfShort(xsave, layout.SizeFor(xfrm));

@@ -28,7 +28,9 @@ public readonly struct LeafResult : IEquatable<LeafResult>
     /// <summary>Which of the three it is.</summary>
     public LeafStatus Status { get; }
 
-    /// <summary>The error code; <see cref="SgxError.SGX_SUCCESS"/> unless <see cref="Status"/> is <see cref="LeafStatus.Error"/>.</summary>
+    /// <summary>
+    /// The error code; <see cref="SgxError.SGX_SUCCESS"/> unless <see cref="Status"/> is <see cref="LeafStatus.Error"/>.
+    /// </summary>
     public SgxError Error { get; }
 
     /// <summary>The fault; default unless <see cref="Status"/> is <see cref="LeafStatus.Fault"/>.</summary>
@@ -49,6 +51,9 @@ public readonly struct LeafResult : IEquatable<LeafResult>
     /// <summary>The leaf raised #GP(0).</summary>
     internal static LeafResult GeneralProtection => FromFault(Fault.GeneralProtection());
 
+    /// <summary>The page tables refused an access: #PF.</summary>
+    internal static LeafResult PageFault(ulong address, PageFaultError error) => FromFault(Fault.Page(address, error));
+
     /// <summary>The EPCM refused an access: #PF with the SGX bit.</summary>
     internal static LeafResult EpcmFault(ulong address, PageFaultError access) =>
         FromFault(Fault.Page(address, access | PageFaultError.Present | PageFaultError.User | PageFaultError.Sgx));
@@ -67,7 +72,8 @@ public readonly struct LeafResult : IEquatable<LeafResult>
     {
         LeafStatus.Success => "success",
         LeafStatus.Error => Error.ToString(),
-        _ => Fault.Kind == ExceptionVector.PF ? $"#PF(0x{Fault.ErrorCode:x}) at 0x{Fault.Address:x}" : $"#{Fault.Kind}({Fault.ErrorCode})",
+        _ when Fault.Kind == ExceptionVector.PF => $"#PF(0x{Fault.ErrorCode:x}) at 0x{Fault.Address:x}",
+        _ => $"#{Fault.Kind}({Fault.ErrorCode})",
     };
 
     /// <summary>Equality of all parts.</summary>

@@ -41,6 +41,22 @@ internal static class Machine
         return Once(target, () => Check(Start("/bin/sh", [Path.Combine(Sources, "build-with-enclave"), s_root, s_programs, name])));
     }
 
+    /// <summary>The folder of the programs that check the SGX interface.</summary>
+    internal static string NativeTests => Path.Combine(s_root, "tests", "native");
+
+    /// <summary>Builds a program of <see cref="NativeTests"/>; its path.</summary>
+    internal static string BuildNativeTest(string name) => BuildByScript(Path.Combine(NativeTests, "build"), "native-tests", name);
+
+    /// <summary>Builds a sample; its path.</summary>
+    internal static string BuildSample(string name) => BuildByScript(Path.Combine(s_root, "samples", "build"), "samples", name);
+
+    private static string BuildByScript(string script, string folder, string name)
+    {
+        string output = Path.Combine(s_root, "artifacts", folder);
+        string target = Path.Combine(output, name);
+        return Once(target, () => Check(Start("/bin/sh", [script, output, name])));
+    }
+
     /// <summary>An empty folder that goes when it is disposed of.</summary>
     internal static TemporaryFolder NewFolder() => new();
 

@@ -288,6 +288,12 @@ public class EReportEGetKeyTests
         Assert.Equal(
             LeafResult.FromFault(Fault.Page(aliased, Epcm | PageFaultError.Write)), Key(data, aliased));
 
+        // A page of another enclave, at the very address where this one has its own.
+        TestEnclave other = TestEnclave.Initialized(enclave.Platform);
+        enclave.Space.Map(data, other.DataPage);
+        Assert.Equal(LeafResult.FromFault(Fault.Page(data, Epcm)), Key(data, enclave.LastAddress));
+        enclave.Space.Map(data, enclave.DataPage);
+
         Assert.Equal(s_gp, Report(data + 256, data + 512, data + 1024));
         Assert.Equal(s_gp, Report(data, data + 64, data + 1024));
         Assert.Equal(s_gp, Report(data, data + 512, data + 256));

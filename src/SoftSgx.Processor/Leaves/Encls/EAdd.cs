@@ -55,7 +55,12 @@ public static class EAdd
     }
 
     private static LeafResult AddTo(
-        SgxProcessor processor, ReadOnlySpan<byte> sourcePage, ref SecInfo secInfo, ulong linearAddress, int secsPage, int epcPage)
+        SgxProcessor processor,
+        ReadOnlySpan<byte> sourcePage,
+        ref SecInfo secInfo,
+        ulong linearAddress,
+        int secsPage,
+        int epcPage)
     {
         if (!EnclsChecks.IsSecs(processor.Epcm, secsPage)) return EnclsChecks.PageFault(secsPage);
 
@@ -65,7 +70,7 @@ public static class EAdd
 
         bool isTcs = secInfo.PageType == PageType.PT_TCS;
         if (isTcs && !IsTcsAcceptable(in secs, in MemoryMarshal.AsRef<Tcs>(frame))) return LeafResult.GeneralProtection;
-        if (!isTcs && secInfo.Permissions is SecInfoFlags.W or (SecInfoFlags.W | SecInfoFlags.X)) return LeafResult.GeneralProtection;
+        if (!isTcs && IsWritableOnly(secInfo.Permissions)) return LeafResult.GeneralProtection;
         if (linearAddress - secs.BaseAddress >= secs.EnclaveSize) return LeafResult.GeneralProtection;
 
         EnclaveState enclave = processor.StateOf(secsPage);
@@ -90,6 +95,9 @@ public static class EAdd
             enclave.EndMeasuring();
         }
     }
+
+    private static bool IsWritableOnly(SecInfoFlags permissions) =>
+        (permissions & (SecInfoFlags.R | SecInfoFlags.W)) == SecInfoFlags.W;
 
     private static bool IsTcsAcceptable(in Secs secs, in Tcs tcs)
     {

@@ -23,7 +23,8 @@ public static class EInit
     /// <see cref="SgxError.SGX_INVALID_SIG_STRUCT"/>: a constant or reserved field is wrong;
     /// <see cref="SgxError.SGX_INVALID_SIGNATURE"/>: the signature does not verify;
     /// <see cref="SgxError.SGX_INVALID_MEASUREMENT"/>: SIGSTRUCT or token name another enclave;
-    /// <see cref="SgxError.SGX_INVALID_ATTRIBUTE"/>: ATTRIBUTES or MISCSELECT differ from what was signed, or need another signer;
+    /// <see cref="SgxError.SGX_INVALID_ATTRIBUTE"/>: ATTRIBUTES or MISCSELECT differ from what was signed, or need another
+    /// signer;
     /// <see cref="SgxError.SGX_INVALID_EINITTOKEN"/>: no valid token, and the signer needs one;
     /// <see cref="SgxError.SGX_INVALID_CPUSVN"/>: the token is of a newer platform.
     /// </returns>
@@ -82,7 +83,12 @@ public static class EInit
     }
 
     private static LeafResult Initialize(
-        SgxProcessor processor, LogicalProcessor logical, EnclaveState enclave, int secsPage, in SigStruct sig, in EInitToken token)
+        SgxProcessor processor,
+        LogicalProcessor logical,
+        EnclaveState enclave,
+        int secsPage,
+        in SigStruct sig,
+        in EInitToken token)
     {
         ref Secs secs = ref processor.WritableSecsOf(secsPage);
         Hash256 authorized = logical.LePubKeyHash;
@@ -90,16 +96,12 @@ public static class EInit
         if (enclave.IsInitialized) return LeafResult.GeneralProtection;
 
         Hash256 mrEnclave = enclave.Measurement.Current();
-        if (sig.EnclaveHash != mrEnclave) return LeafResult.FromError(SgxError.SGX_INVALID_MEASUREMENT);
-
         Hash256 mrSigner = EnclaveSignature.MrSigner(in sig);
-        bool isController = (secs.Attributes.Flags & ControlledAttributes) != 0;
-        if (isController && mrSigner != authorized) return LeafResult.FromError(SgxError.SGX_INVALID_ATTRIBUTE);
-        if ((secs.Attributes & sig.AttributeMask) != (sig.Attributes & sig.AttributeMask)) return LeafResult.FromError(SgxError.SGX_INVALID_ATTRIBUTE);
-        if ((secs.CetAttributes & sig.CetAttributesMask) != (sig.CetAttributes & sig.CetAttributesMask)) return LeafResult.FromError(SgxError.SGX_INVALID_ATTRIBUTE);
-        if ((secs.MiscSelect & sig.MiscMask) != (sig.MiscSelect & sig.MiscMask)) return LeafResult.FromError(SgxError.SGX_INVALID_ATTRIBUTE);
 
-        SgxError refusal = (token.Valid & TokenValid) == 0
+        SgxError refusal = CheckSigned(in sig, in secs, in mrEnclave, mrSigner == authorized);
+        if (refusal != SgxError.SGX_SUCCESS) return LeafResult.FromError(refusal);
+
+        refusal = (token.Valid & TokenValid) == 0
             ? mrSigner == authorized ? SgxError.SGX_SUCCESS : SgxError.SGX_INVALID_EINITTOKEN
             : CheckToken(processor, in authorized, in secs, in mrEnclave, in mrSigner, in token);
         if (refusal != SgxError.SGX_SUCCESS) return LeafResult.FromError(refusal);
@@ -117,8 +119,29 @@ public static class EInit
         return LeafResult.Ok;
     }
 
+    /// <summary>Does the enclave look as its author signed it?</summary>
+    private static SgxError CheckSigned(in SigStruct sig, in Secs secs, in Hash256 mrEnclave, bool isAuthorized)
+    {
+        SgxAttributes wanted = sig.Attributes & sig.AttributeMask;
+        int wantedCet = sig.CetAttributes & sig.CetAttributesMask;
+        MiscSelect wantedMisc = sig.MiscSelect & sig.MiscMask;
+        bool isController = (secs.Attributes.Flags & ControlledAttributes) != 0;
+
+        if (sig.EnclaveHash != mrEnclave) return SgxError.SGX_INVALID_MEASUREMENT;
+        if (isController && !isAuthorized) return SgxError.SGX_INVALID_ATTRIBUTE;
+        if ((secs.Attributes & sig.AttributeMask) != wanted) return SgxError.SGX_INVALID_ATTRIBUTE;
+        if ((secs.CetAttributes & sig.CetAttributesMask) != wantedCet) return SgxError.SGX_INVALID_ATTRIBUTE;
+        if ((secs.MiscSelect & sig.MiscMask) != wantedMisc) return SgxError.SGX_INVALID_ATTRIBUTE;
+        return SgxError.SGX_SUCCESS;
+    }
+
     private static SgxError CheckToken(
-        SgxProcessor processor, in Hash256 authorized, in Secs secs, in Hash256 mrEnclave, in Hash256 mrSigner, in EInitToken token)
+        SgxProcessor processor,
+        in Hash256 authorized,
+        in Secs secs,
+        in Hash256 mrEnclave,
+        in Hash256 mrSigner,
+        in EInitToken token)
     {
         bool launcherIsDebug = (token.MaskedAttributesLe.Flags & AttributeFlags.DEBUG) != 0;
         bool enclaveIsDebug = (secs.Attributes.Flags & AttributeFlags.DEBUG) != 0;
@@ -137,7 +160,9 @@ public static class EInit
         return SgxError.SGX_SUCCESS;
     }
 
-    /// <summary>The MAC that a launch enclave of the authorised signer would have made, under the key that EGETKEY gave it.</summary>
+    /// <summary>
+    /// The MAC that a launch enclave of the authorised signer would have made, under the key that EGETKEY gave it.
+    /// </summary>
     private static Key128 ExpectedMac(PlatformSecrets secrets, in Hash256 authorized, in EInitToken token)
     {
         KeyDependencies dependencies = KeyDependencies.For(KeyName.EINITTOKEN_KEY);

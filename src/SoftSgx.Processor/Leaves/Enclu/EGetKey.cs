@@ -18,7 +18,9 @@ public static class EGetKey
     /// <summary>Executes the leaf.</summary>
     /// <param name="processor">The package.</param>
     /// <param name="logical">The logical processor, inside an enclave.</param>
-    /// <param name="registers">In: RBX KEYREQUEST, RCX where the key goes. Out: RAX the error code, ZF whether there is one.</param>
+    /// <param name="registers">
+    /// In: RBX KEYREQUEST, RCX where the key goes. Out: RAX the error code, ZF whether there is one.
+    /// </param>
     /// <param name="space">The page tables.</param>
     /// <returns>
     /// Success, #GP(0) or #PF, or
@@ -36,11 +38,13 @@ public static class EGetKey
         if (!logical.InEnclave) return LeafResult.GeneralProtection;
 
         LeafResult result = EnclaveOperand.Find(
-            processor, logical, space, registers.Rbx, KeyRequestAlignment, KeyRequest.Size, AccessKind.Read, out Span<byte> requestBytes);
+            processor, logical, space,
+            registers.Rbx, KeyRequestAlignment, KeyRequest.Size, AccessKind.Read, out Span<byte> requestBytes);
         if (!result.IsSuccess) return result;
 
         result = EnclaveOperand.Find(
-            processor, logical, space, registers.Rcx, KeyAlignment, Key128.Size, AccessKind.Write, out Span<byte> output);
+            processor, logical, space,
+            registers.Rcx, KeyAlignment, Key128.Size, AccessKind.Write, out Span<byte> output);
         if (!result.IsSuccess) return result;
 
         KeyRequest request = MemoryMarshal.Read<KeyRequest>(requestBytes);
@@ -62,7 +66,8 @@ public static class EGetKey
             return LeafResult.FromError(error);
         }
 
-        KeyDependencies dependencies = Depend(processor.Secrets, in request, in secs, in processor.PrivateSecsOf(logical.ActiveSecs));
+        ref readonly SecsPrivate own = ref processor.PrivateSecsOf(logical.ActiveSecs);
+        KeyDependencies dependencies = Depend(processor.Secrets, in request, in secs, in own);
         processor.Secrets.DeriveKey(in dependencies).AsReadOnlySpan().CopyTo(output);
         return LeafResult.Ok;
     }
@@ -117,7 +122,8 @@ public static class EGetKey
         KeyDependencies key = KeyDependencies.For(request.KeyName);
         key.IsvSvn = request.IsvSvn;
         key.CpuSvn = request.CpuSvn;
-        key.Attributes = new SgxAttributes(request.AttributeMask.Flags | RequiredSealing, request.AttributeMask.Xfrm) & secs.Attributes;
+        SgxAttributes mask = new(request.AttributeMask.Flags | RequiredSealing, request.AttributeMask.Xfrm);
+        key.Attributes = mask & secs.Attributes;
         key.MiscSelect = request.MiscMask & secs.MiscSelect;
         key.CetAttributes = (byte)(request.CetAttributesMask & secs.CetAttributes);
 

@@ -29,15 +29,18 @@ public static class EReport
         if (!logical.InEnclave) return LeafResult.GeneralProtection;
 
         LeafResult result = EnclaveOperand.Find(
-            processor, logical, space, registers.Rbx, TargetInfoAlignment, TargetInfo.Size, AccessKind.Read, out Span<byte> targetBytes);
+            processor, logical, space,
+            registers.Rbx, TargetInfoAlignment, TargetInfo.Size, AccessKind.Read, out Span<byte> targetBytes);
         if (!result.IsSuccess) return result;
 
         result = EnclaveOperand.Find(
-            processor, logical, space, registers.Rcx, ReportDataAlignment, Bytes64.Size, AccessKind.Read, out Span<byte> dataBytes);
+            processor, logical, space,
+            registers.Rcx, ReportDataAlignment, Bytes64.Size, AccessKind.Read, out Span<byte> dataBytes);
         if (!result.IsSuccess) return result;
 
         result = EnclaveOperand.Find(
-            processor, logical, space, registers.Rdx, ReportAlignment, Report.Size, AccessKind.Write, out Span<byte> output);
+            processor, logical, space,
+            registers.Rdx, ReportAlignment, Report.Size, AccessKind.Write, out Span<byte> output);
         if (!result.IsSuccess) return result;
 
         TargetInfo target = MemoryMarshal.Read<TargetInfo>(targetBytes);

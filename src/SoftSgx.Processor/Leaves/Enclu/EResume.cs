@@ -19,7 +19,11 @@ public static class EResume
     /// <param name="xsave">The thread's standard-format XSAVE image; its components of XFRM are replaced by the ones saved.</param>
     /// <returns>Success, #GP(0) or #PF; registers and image are unchanged by a fault.</returns>
     public static LeafResult Execute(
-        SgxProcessor processor, LogicalProcessor logical, ref RegisterFile registers, ILinearAddressSpace space, Span<byte> xsave)
+        SgxProcessor processor,
+        LogicalProcessor logical,
+        ref RegisterFile registers,
+        ILinearAddressSpace space,
+        Span<byte> xsave)
     {
         ArgumentNullException.ThrowIfNull(processor);
         ArgumentNullException.ThrowIfNull(logical);
@@ -45,7 +49,12 @@ public static class EResume
     }
 
     private static LeafResult Resume(
-        SgxProcessor processor, LogicalProcessor logical, ref RegisterFile registers, ILinearAddressSpace space, Span<byte> xsave, int tcsPage)
+        SgxProcessor processor,
+        LogicalProcessor logical,
+        ref RegisterFile registers,
+        ILinearAddressSpace space,
+        Span<byte> xsave,
+        int tcsPage)
     {
         int secsPage = processor.Epcm.EnclaveSecs(tcsPage);
         ref Tcs tcs = ref processor.TcsOf(tcsPage);

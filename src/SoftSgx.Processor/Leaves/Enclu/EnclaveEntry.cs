@@ -19,18 +19,21 @@ internal static class EnclaveEntry
     /// <summary>
     /// Finds the TCS that RBX names and locks its EPCM entry, shared. The caller unlocks it if the result is a success.
     /// </summary>
-    public static LeafResult FindTcs(SgxProcessor processor, in RegisterFile registers, ILinearAddressSpace space, out int tcsPage)
+    public static LeafResult FindTcs(
+        SgxProcessor processor, in RegisterFile registers, ILinearAddressSpace space, out int tcsPage)
     {
         Epcm epcm = processor.Epcm;
         ulong address = registers.Rbx;
         tcsPage = -1;
 
         if ((address & PageMask) != 0) return LeafResult.GeneralProtection;
-        if (!space.TryTranslate(address, AccessKind.Write, out tcsPage, out PageFaultError error)) return LeafResult.FromFault(Fault.Page(address, error));
+        if (!Canonical.IsCanonical(address)) return LeafResult.GeneralProtection;
+        bool mapped = space.TryTranslate(address, AccessKind.Write, out tcsPage, out PageFaultError error);
+        if (!mapped) return LeafResult.PageFault(address, error);
         if (!epcm.Contains(tcsPage)) return LeafResult.EpcmFault(address, PageFaultError.Write);
         if (!Canonical.IsCanonical(registers.Rcx)) return LeafResult.GeneralProtection;
         if (!epcm.TryLockShared(tcsPage)) return LeafResult.GeneralProtection;
-        if (epcm.IsAccessible(tcsPage) && epcm.EnclaveAddress(tcsPage) == address && epcm.TypeOf(tcsPage) == PageType.PT_TCS) return LeafResult.Ok;
+        if (IsTcsPage(epcm, tcsPage, address)) return LeafResult.Ok;
 
         epcm.UnlockShared(tcsPage);
         return LeafResult.EpcmFault(address, PageFaultError.Write);
@@ -60,7 +63,13 @@ internal static class EnclaveEntry
     /// and remembers them as CR_XSAVE_PAGE_n and CR_GPR_PA.
     /// </summary>
     public static LeafResult FindSsaFrame(
-        SgxProcessor processor, LogicalProcessor logical, ILinearAddressSpace space, int secsPage, in Secs secs, in Tcs tcs, uint index)
+        SgxProcessor processor,
+        LogicalProcessor logical,
+        ILinearAddressSpace space,
+        int secsPage,
+        in Secs secs,
+        in Tcs tcs,
+        uint index)
     {
         ulong frameSize = (ulong)secs.SsaFrameSize * PageSize;
         ulong frame = secs.BaseAddress + tcs.OSsa + (frameSize * index);
@@ -85,11 +94,18 @@ internal static class EnclaveEntry
     }
 
     /// <summary>Takes a TCS that nobody is using. The Interlocked exchange makes two entries by one TCS exclude each other.</summary>
-    public static bool TryActivate(ref Tcs tcs) => Interlocked.CompareExchange(ref tcs.State, Tcs.Active, Tcs.Inactive) == Tcs.Inactive;
+    public static bool TryActivate(ref Tcs tcs) =>
+        Interlocked.CompareExchange(ref tcs.State, Tcs.Active, Tcs.Inactive) == Tcs.Inactive;
 
     /// <summary>Enters enclave mode: sets the CR_ registers, and keeps AEP, RSP, RBP, FS, GS and TF of the host.</summary>
     public static void Commit(
-        SgxProcessor processor, LogicalProcessor logical, ref RegisterFile registers, int secsPage, in Secs secs, int tcsPage, ref Tcs tcs)
+        SgxProcessor processor,
+        LogicalProcessor logical,
+        ref RegisterFile registers,
+        int secsPage,
+        in Secs secs,
+        int tcsPage,
+        ref Tcs tcs)
     {
         logical.InEnclave = true;
         logical.ActiveSecs = secsPage;
@@ -109,15 +125,19 @@ internal static class EnclaveEntry
         gpr.URbp = registers.Rbp;
     }
 
-    /// <summary>GPRSGX of the current SSA frame, in enclave memory: other threads of the enclave may change it at any time.</summary>
+    /// <summary>
+    /// GPRSGX of the current SSA frame, in enclave memory: other threads of the enclave may change it at any time.
+    /// </summary>
     public static ref GprSgx GprOf(SgxProcessor processor, LogicalProcessor logical) =>
         ref MemoryMarshal.AsRef<GprSgx>(processor.Frames.Frame(logical.GprPage)[GprOffset..]);
 
-    private static LeafResult FindSsaPage(SgxProcessor processor, ILinearAddressSpace space, int secsPage, ulong address, out int page)
+    private static LeafResult FindSsaPage(
+        SgxProcessor processor, ILinearAddressSpace space, int secsPage, ulong address, out int page)
     {
         Epcm epcm = processor.Epcm;
 
-        if (!space.TryTranslate(address, AccessKind.Write, out page, out PageFaultError error)) return LeafResult.FromFault(Fault.Page(address, error));
+        bool mapped = space.TryTranslate(address, AccessKind.Write, out page, out PageFaultError error);
+        if (!mapped) return LeafResult.PageFault(address, error);
         if (!epcm.Contains(page)) return LeafResult.EpcmFault(address, PageFaultError.Write);
 
         // SSA pages are not subject to conflicts; a leaf that holds the page finishes first.
@@ -125,6 +145,14 @@ internal static class EnclaveEntry
         bool usable = IsSsaPage(epcm, page, address, secsPage);
         epcm.UnlockShared(page);
         return usable ? LeafResult.Ok : LeafResult.EpcmFault(address, PageFaultError.Write);
+    }
+
+    private static bool IsTcsPage(Epcm epcm, int page, ulong address)
+    {
+        if (!epcm.IsAccessible(page)) return false;
+        if (epcm.EnclaveAddress(page) != address) return false;
+        if (epcm.TypeOf(page) != PageType.PT_TCS) return false;
+        return true;
     }
 
     private static bool IsSsaPage(Epcm epcm, int page, ulong address, int secsPage)

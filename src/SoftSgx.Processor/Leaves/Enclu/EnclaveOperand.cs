@@ -30,7 +30,8 @@ internal static class EnclaveOperand
 
         if ((address & (alignment - 1)) != 0) return LeafResult.GeneralProtection;
         if (!logical.IsInElrange(address)) return LeafResult.GeneralProtection;
-        if (!space.TryTranslate(address, access, out int page, out PageFaultError error)) return LeafResult.FromFault(Fault.Page(address, error));
+        bool mapped = space.TryTranslate(address, access, out int page, out PageFaultError error);
+        if (!mapped) return LeafResult.PageFault(address, error);
         if (!epcm.Contains(page)) return LeafResult.EpcmFault(address, write);
         if (!epcm.IsAccessible(page)) return LeafResult.EpcmFault(address, write);
         if (epcm.TypeOf(page) != PageType.PT_REG) return LeafResult.EpcmFault(address, write);

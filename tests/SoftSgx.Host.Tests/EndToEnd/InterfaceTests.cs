@@ -1,0 +1,64 @@
+namespace SoftSgx.Host.Tests.EndToEnd;
+
+/// <summary>
+/// The contract of the Linux SGX interface as C programs see it: tests/native, each program a list of checks that would hold on
+/// SGX hardware, and the samples.
+/// </summary>
+[Collection(nameof(EndToEnd))]
+public sealed class InterfaceTests
+{
+    [EndToEndTheory]
+    [InlineData("device_files")]
+    [InlineData("ioctl_errors")]
+    [InlineData("mmap_rules")]
+    [InlineData("enter_errors")]
+    [InlineData("signals_ecall")]
+    [InlineData("identity")]
+    [InlineData("raw_enclu")]
+    public void Every_check_holds_but_the_known_limits(string program)
+    {
+        Outcome outcome = Machine.Supervised(Machine.BuildNativeTest(program));
+        HashSet<string> failed = [.. Names(outcome, "not ok ").Select(static line => line.Split(": got ")[0])];
+        HashSet<string> held = [.. Names(outcome, "ok ")];
+        HashSet<string> known = [.. KnownLimits(program)];
+
+        Assert.True(held.Count > 50, outcome.ToString());
+        Assert.Equal([], failed.Except(known));
+        Assert.Equal([], known.Except(failed)); // one that holds now: delete its line in known_limits.txt
+        Assert.Equal([], outcome.Left);
+        Assert.DoesNotContain("softsgx:", outcome.ErrorText, StringComparison.Ordinal);
+    }
+
+    [EndToEndTheory]
+    [InlineData("hello")]
+    [InlineData("hello", "--debug")]
+    [InlineData("exceptions")]
+    [InlineData("threads")]
+    [InlineData("threads", "--threads", "16")]
+    public void The_samples_run(string sample, params string[] arguments)
+    {
+        Outcome outcome = Machine.Supervised([Machine.BuildSample(sample), .. arguments]).Ended("exit 0");
+        Assert.EndsWith($"{sample}: ok\n", outcome.Text, StringComparison.Ordinal);
+    }
+
+    [EndToEndFact]
+    public void Without_softsgx_a_sample_says_that_there_is_no_sgx()
+    {
+        if (File.Exists("/dev/sgx_enclave"))
+        {
+            return; // this machine has SGX
+        }
+        Outcome outcome = Machine.Run([Machine.BuildSample("hello")]).Ended("exit 1");
+        Assert.Contains("no SGX", outcome.ErrorText, StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Names(Outcome outcome, string prefix) =>
+        outcome.Text.Split('\n').Where(line => line.StartsWith(prefix, StringComparison.Ordinal)).Select(line => line[prefix.Length..]);
+
+    private static IEnumerable<string> KnownLimits(string program) =>
+        File.ReadLines(Path.Combine(Machine.NativeTests, "known_limits.txt"))
+            .Where(static line => !line.StartsWith('#'))
+            .Select(static line => line.Split(" | "))
+            .Where(fields => fields[0] == program)
+            .Select(static fields => fields[1]);
+}
