@@ -29,6 +29,7 @@
 
 static char path[4096];
 static struct enclave enclave;
+static volatile pid_t a_thread;
 static volatile uint64_t held[MAX_HELD] __attribute__((aligned(4096)));
 
 static void die(const char *what)
@@ -62,6 +63,7 @@ static void *hold(void *thread)
 	};
 
 	memset(&run, 0, sizeof(run));
+	a_thread = gettid();
 	for (;;)
 		enclave_enter(&enclave, (long)thread, 2, &registers, &run);
 	return NULL;
@@ -90,7 +92,7 @@ static int die_inside(const char *how)
 	if (!strcmp(how, "kill"))
 		kill(getpid(), SIGKILL);
 	if (!strcmp(how, "tgkill"))
-		syscall(SYS_tgkill, getpid(), gettid() + 1, SIGKILL);
+		syscall(SYS_tgkill, getpid(), a_thread, SIGKILL);
 	if (!strcmp(how, "exit"))
 		exit(7);
 	if (!strcmp(how, "exec")) {
@@ -192,7 +194,7 @@ static int exhaust(void)
 	int i, n, status = -1;
 
 	fclose(stderr);		/* where the loader tells what failed */
-	for (n = 0; n < 64 && !status == !n; n++) {
+	for (n = 0; n < 64; n++) {
 		status = enclave_build(&e[n], path, &options);
 		if (status)
 			break;
@@ -242,8 +244,9 @@ static int pass_descriptor(void)
 		;
 	header = CMSG_FIRSTHDR(&message);
 	memcpy(&fd, CMSG_DATA(header), sizeof(int));
-	printf("CREATE again: %d %s\n", ioctl(fd, 0x4008A400, &byte),
-	       strerror(errno));
+	if (!ioctl(fd, 0x4008A400, &byte))
+		die("a second CREATE");
+	printf("CREATE again: %s\n", strerror(errno));
 	return 0;
 }
 
