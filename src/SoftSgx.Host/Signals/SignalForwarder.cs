@@ -40,6 +40,17 @@ internal sealed unsafe class SignalForwarder
         SIGSTKFLT, SIGURG, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
     ];
 
+    /// <summary>void handler(int signal): adds one to a counter.</summary>
+    private static ReadOnlySpan<byte> CountingHandler =>
+    [
+        0x48, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0,     // mov rax, the counter's address
+        0xF0, 0xFF, 0x00,                       // lock inc dword [rax]
+        0xC3,                                   // ret
+    ];
+
+    /// <summary>How often this process was continued (SIGCONT), whether it was stopped or not.</summary>
+    private static readonly int* s_continued = (int*)NativeMemory.AllocZeroed(sizeof(int));
+
     private readonly int _readEnd;
     private volatile int _program;
 
@@ -66,8 +77,15 @@ internal sealed unsafe class SignalForwarder
         {
             Set(signal, (nint)SIG_IGN, 0);
         }
+        Span<byte> counting = stackalloc byte[CountingHandler.Length];
+        CountingHandler.CopyTo(counting);
+        BinaryPrimitives.WriteInt64LittleEndian(counting[2..], (nint)s_continued);
+        Set(SIGCONT, ExecutableMemory.Allocate(counting), SA_RESTART);
         return new SignalForwarder(pipe[0]);
     }
+
+    /// <inheritdoc cref="s_continued"/>
+    internal static int Continued => Volatile.Read(ref *s_continued);
 
     internal void StartForwarding(int program)
     {

@@ -37,6 +37,12 @@ internal sealed class Supervisor
     /// a SIGCONT to the program alone, which a stopped supervisor could not let through.
     /// </summary>
     private bool _stopsWithProgram;
+
+    /// <summary>
+    /// <see cref="SignalForwarder.Continued"/> when that stop began: if a SIGCONT to both of us came since, the program is going on
+    /// already, and stopping now would be stopping for ever.
+    /// </summary>
+    private int _continuedAtStop;
     private WaitStatus _programStatus;
 
     internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, CpuidTraps cpuid, Action<string> warn)
@@ -273,6 +279,7 @@ internal sealed class Supervisor
         }
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU && _threads.TryGetValue(_program, out TracedThread? leader) && leader.Space == thread.Space)
         {
+            _continuedAtStop = SignalForwarder.Continued;
             _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
         }
         _ = PtraceCalls.Cont(tid, signal);
@@ -306,7 +313,7 @@ internal sealed class Supervisor
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU)
         {
             _ = PtraceCalls.Listen(thread.Tid);
-            if (thread.Tid == _program && _stopsWithProgram)
+            if (thread.Tid == _program && _stopsWithProgram && SignalForwarder.Continued == _continuedAtStop)
             {
                 // The shell waits for us, not for the program: stop with it, so that job control works. Whoever continues us means
                 // the program; if it got a SIGCONT of its own, that one is still pending until we let it go on, and this is none more.

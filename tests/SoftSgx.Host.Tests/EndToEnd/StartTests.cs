@@ -161,6 +161,13 @@ public sealed class StartTests
     }
 
     [EndToEndFact]
+    public void Too_few_open_files_are_said_in_one_line()
+    {
+        Outcome outcome = Machine.Script("ulimit -n 40; exec $RUN true", $"{Machine.Softsgx} run").Ended("exit 125");
+        Assert.Single(outcome.ErrorText.TrimEnd('\n').Split('\n'));
+    }
+
+    [EndToEndFact]
     public void A_32_bit_program_runs_without_SGX()
     {
         using TemporaryFolder folder = Machine.NewFolder();

@@ -49,13 +49,11 @@ public sealed class TerminalTests
             expect status=130
             type true & wait $!; echo background=$?\r
             expect background=0
-            type sh -c 'echo up""per; exec sleep 1000'\r
+            type sh -c 'echo up""per; exec cat'\r
             expect upper
-            type \x1a
-            expect Stopped
-            expect ready> 
-            type fg\r
-            expect sh
+            type last\r
+            expect last
+            expect last
             type \x1c
             expect ready> 
             type echo status=$?\r
