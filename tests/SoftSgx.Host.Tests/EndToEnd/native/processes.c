@@ -360,18 +360,26 @@ static int killed_while_making_threads(void)
 	return 0;
 }
 
-static int say_environment_of_parent_death(void)
+static int parent_death(void)
 {
-	pid_t pid = fork();
+	int ready[2];
+	char byte = 0;
+	pid_t pid;
 
+	if (pipe(ready))
+		return 1;
+	pid = fork();
 	if (!pid) {
 		pid = fork();
 		if (!pid) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (write(ready[1], &byte, 1) != 1)
+				_exit(1);
 			for (;;)
 				pause();
 		}
-		_exit(0);
+		/* Not before it asked for the signal: else none comes. */
+		_exit(read(ready[0], &byte, 1) != 1);
 	}
 	wait_for(pid);
 	printf("gone\n");
@@ -418,6 +426,6 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "killed-while-making-threads"))
 		return killed_while_making_threads();
 	if (!strcmp(what, "parent-death"))
-		return say_environment_of_parent_death();
+		return parent_death();
 	return 2;
 }
