@@ -1,6 +1,7 @@
 using System.Text;
 using SoftSgx.Host.Cpuid;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
 using SoftSgx.Host.Platform;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -75,7 +76,10 @@ public static class ProgramRunner
         StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);
         if (!started.Started)
         {
-            throw new HostException(started.FailedCall == "ptrace"
+            throw new HostException(
+                started.FailedCall == "ptrace" && ProcStatus.IsTraced
+                ? "softsgx itself runs under softsgx run, strace or a debugger, and a process has one tracer only: programs inside find SGX already"
+                : started.FailedCall == "ptrace"
                 ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
                 : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
         }

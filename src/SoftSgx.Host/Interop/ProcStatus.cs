@@ -5,7 +5,12 @@ namespace SoftSgx.Host.Interop;
 /// <summary>Fields of /proc/PID/status.</summary>
 internal static class ProcStatus
 {
-    /// <summary>A signal mask of a process or thread (SigIgn, SigCgt, SigBlk…); zero if it cannot be read.</summary>
+    /// <summary>True if somebody traces this process.</summary>
+    internal static bool IsTraced => Mask("self", "TracerPid") != 0;
+
+    /// <summary>
+    /// A signal mask of a process or thread (SigIgn, SigCgt, SigBlk…) or another number in hexadecimal digits; zero if it cannot be read.
+    /// </summary>
     internal static ulong Mask(string pid, string field)
     {
         try

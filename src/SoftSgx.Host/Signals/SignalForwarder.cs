@@ -34,7 +34,7 @@ internal sealed unsafe class SignalForwarder
         0x00, 0x00, 0x00, 0x00,                 // the descriptor
     ];
 
-    private static readonly int[] s_forwarded = 
+    private static readonly int[] s_forwarded =
     [
         SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGTSTP, SIGWINCH,
         SIGSTKFLT, SIGURG, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
