@@ -9,11 +9,13 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
 {
     RunCommand.Create(),
     DemoCommand.Create(),
+    LeavesCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
 {
     [RunCommand.Name] = RunCommand.Details,
     [DemoCommand.Name] = DemoCommand.Details,
+    [LeavesCommand.Name] = LeavesCommand.Details,
 });
 
 ParseResult parsed = root.Parse(RunCommand.SeparateProgram(args.Length == 0 ? ["--help"] : args));
