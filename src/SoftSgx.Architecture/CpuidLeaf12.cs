@@ -23,6 +23,18 @@ public sealed record SgxFeatures
     /// <summary>The SGX2 leaves are there.</summary>
     public bool Sgx2 { get; init; }
 
+    /// <summary>The ENCLV leaves are there.</summary>
+    public bool Enclv { get; init; }
+
+    /// <summary>The ENCLS leaves that report conflicts as errors are there: OVERSUB-C.</summary>
+    public bool Oversub { get; init; }
+
+    /// <summary>ENCLU[EVERIFYREPORT2] is there.</summary>
+    public bool EVerifyReport2 { get; init; }
+
+    /// <summary>ENCLS[EUPDATESVN] is there.</summary>
+    public bool EUpdateSvn { get; init; }
+
     /// <summary>ENCLU[EDECCSSA] is there.</summary>
     public bool EDecCssa { get; init; }
 
@@ -62,7 +74,8 @@ public static class CpuidLeaf12
     /// <summary>Registers that CPUID returns for EAX = 0x12 and ECX = <paramref name="subLeaf"/>.</summary>
     /// <remarks>
     /// <code>
-    /// sub-leaf 0   EAX  0 SGX1 | 1 SGX2 | 11 EDECCSSA     EBX  MISCSELECT     EDX  7:0 log2 of size, not 64-bit | 15:8 64-bit
+    /// sub-leaf 0   EAX  0 SGX1 | 1 SGX2 | 5 ENCLV | 6 OVERSUB-C | 7 EVERIFYREPORT2 | 10 EUPDATESVN | 11 EDECCSSA
+    ///              EBX  MISCSELECT     EDX  7:0 log2 of size, not 64-bit | 15:8 64-bit
     /// sub-leaf 1   EBX:EAX  settable ATTRIBUTES           EDX:ECX  settable XFRM
     /// sub-leaf 2+  EAX  3:0 type 1 | 31:12 base 31:12     EBX  19:0 base 51:32
     ///              ECX  3:0 properties 1 | 31:12 size     EDX  19:0 size 51:32
@@ -78,7 +91,13 @@ public static class CpuidLeaf12
 
     private static CpuidResult Capabilities(SgxFeatures features)
     {
-        uint eax = (features.Sgx1 ? 1u : 0) | (features.Sgx2 ? 1u << 1 : 0) | (features.EDecCssa ? 1u << 11 : 0);
+        uint eax = (features.Sgx1 ? 1u << 0 : 0)
+            | (features.Sgx2 ? 1u << 1 : 0)
+            | (features.Enclv ? 1u << 5 : 0)
+            | (features.Oversub ? 1u << 6 : 0)
+            | (features.EVerifyReport2 ? 1u << 7 : 0)
+            | (features.EUpdateSvn ? 1u << 10 : 0)
+            | (features.EDecCssa ? 1u << 11 : 0);
         uint edx = features.MaxEnclaveSizeLog2Not64 | ((uint)features.MaxEnclaveSizeLog2_64 << 8);
         return new CpuidResult(eax, (uint)features.MiscSelect, 0, edx);
     }

@@ -81,6 +81,15 @@ public enum SgxError : uint
     /// <summary>The page type needs no tracking.</summary>
     SGX_TRACK_NOT_REQUIRED = 27,
 
+    /// <summary>EUPDATESVN: the random number generator has too little entropy now.</summary>
+    SGX_INSUFFICIENT_ENTROPY = 29,
+
+    /// <summary>EUPDATESVN: a page of the EPC is in use.</summary>
+    SGX_EPC_NOT_READY = 30,
+
+    /// <summary>EUPDATESVN: there is no newer CPUSVN.</summary>
+    SGX_NO_UPDATE = 31,
+
     /// <summary>The CPUSVN asked for is beyond the processor's.</summary>
     SGX_INVALID_CPUSVN = 32,
 

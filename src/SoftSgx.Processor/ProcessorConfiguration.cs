@@ -16,10 +16,27 @@ public sealed record ProcessorConfiguration
     /// <summary>Key separation and sharing: the KSS attribute may be set.</summary>
     public bool Kss { get; init; } = true;
 
+    /// <summary>AEX-Notify: the AEXNOTIFY attribute may be set. Enclaves that use it need <see cref="EDecCssa"/> too.</summary>
+    public bool AexNotify { get; init; }
+
+    /// <summary>ENCLU[EDECCSSA] is there.</summary>
+    public bool EDecCssa { get; init; }
+
+    /// <summary>OVERSUB-C: the ENCLS leaves that report conflicts as errors (ERDINFO, ETRACKC, ELDBC, ELDUC) are there.</summary>
+    public bool Oversub { get; init; }
+
+    /// <summary>ENCLS[EUPDATESVN] is there.</summary>
+    public bool EUpdateSvn { get; init; }
+
+    /// <summary>The ENCLV leaves are there: never, because there are no virtual machines here that they could serve.</summary>
+    public static bool Enclv => false;
+
     /// <summary>Bits that SECS.MISCSELECT may have.</summary>
     public MiscSelect MiscSelect { get; init; } = MiscSelect.EXINFO;
 
-    /// <summary>Attributes that ECREATE accepts, KSS apart: that one follows <see cref="Kss"/>.</summary>
+    /// <summary>
+    /// Attributes that ECREATE accepts, KSS and AEXNOTIFY apart: those follow <see cref="Kss"/> and <see cref="AexNotify"/>.
+    /// </summary>
     public AttributeFlags Attributes { get; init; } =
         AttributeFlags.DEBUG | AttributeFlags.MODE64BIT | AttributeFlags.PROVISIONKEY | AttributeFlags.EINITTOKEN_KEY;
 
@@ -44,8 +61,11 @@ public sealed record ProcessorConfiguration
     /// <summary>Where the components of an XSAVE image lie.</summary>
     public XsaveLayout XsaveLayout { get; init; } = XsaveLayout.Intel;
 
-    /// <summary>Attributes that ECREATE accepts, KSS among them where it is there.</summary>
-    public AttributeFlags SettableAttributes => Kss ? Attributes | AttributeFlags.KSS : Attributes & ~AttributeFlags.KSS;
+    /// <summary>Attributes that ECREATE accepts, KSS and AEXNOTIFY among them where they are there.</summary>
+    public AttributeFlags SettableAttributes =>
+        (Attributes & ~(AttributeFlags.KSS | AttributeFlags.AEXNOTIFY))
+        | (Kss ? AttributeFlags.KSS : AttributeFlags.None)
+        | (AexNotify ? AttributeFlags.AEXNOTIFY : AttributeFlags.None);
 
     /// <summary>Components that ECREATE accepts in XFRM.</summary>
     public ulong SettableXfrm => Xfrm & XsaveLayout.Supported;
@@ -55,11 +75,25 @@ public sealed record ProcessorConfiguration
     {
         Sgx1 = Sgx1,
         Sgx2 = Sgx2,
+        Oversub = Oversub,
+        EUpdateSvn = EUpdateSvn,
+        EDecCssa = EDecCssa,
         MiscSelect = MiscSelect,
         Attributes = SettableAttributes,
         Xfrm = SettableXfrm,
         MaxEnclaveSizeLog2Not64 = MaxEnclaveSizeLog2Not64,
         MaxEnclaveSizeLog2_64 = MaxEnclaveSizeLog2_64,
         EpcSections = [.. EpcSections],
+    };
+
+    /// <summary>True if the processor enumerates that feature; SGX1 goes before all others.</summary>
+    public bool Enumerates(LeafFeature feature) => Sgx1 && feature switch
+    {
+        LeafFeature.SGX1 => true,
+        LeafFeature.SGX2 => Sgx2,
+        LeafFeature.OSS => Oversub,
+        LeafFeature.EUPDATESVN => EUpdateSvn,
+        LeafFeature.EDECCSSA => EDecCssa,
+        _ => false,
     };
 }

@@ -8,7 +8,7 @@ public enum LeafStatus : byte
     /// <summary>It did its work.</summary>
     Success,
 
-    /// <summary>It returned an error code in RAX and set ZF.</summary>
+    /// <summary>It returned an error code in RAX and set ZF, or CF where <see cref="LeafResult.Carry"/> says so.</summary>
     Error,
 
     /// <summary>It raised an exception and changed nothing.</summary>
@@ -18,11 +18,12 @@ public enum LeafStatus : byte
 /// <summary>The outcome of a leaf function: success, an error code or a fault.</summary>
 public readonly struct LeafResult : IEquatable<LeafResult>
 {
-    private LeafResult(LeafStatus status, SgxError error, Fault fault)
+    private LeafResult(LeafStatus status, SgxError error, Fault fault, bool carry = false)
     {
         Status = status;
         Error = error;
         Fault = fault;
+        Carry = carry;
     }
 
     /// <summary>Which of the three it is.</summary>
@@ -36,6 +37,9 @@ public readonly struct LeafResult : IEquatable<LeafResult>
     /// <summary>The fault; default unless <see cref="Status"/> is <see cref="LeafStatus.Fault"/>.</summary>
     public Fault Fault { get; }
 
+    /// <summary>True if the leaf tells of its error code by CF instead of ZF: information rather than failure.</summary>
+    public bool Carry { get; }
+
     /// <summary>True if the leaf did its work.</summary>
     public bool IsSuccess => Status == LeafStatus.Success;
 
@@ -45,11 +49,17 @@ public readonly struct LeafResult : IEquatable<LeafResult>
     /// <summary>The leaf returned <paramref name="error"/>.</summary>
     public static LeafResult FromError(SgxError error) => new(LeafStatus.Error, error, default);
 
+    /// <summary>The leaf returned <paramref name="error"/> and set CF instead of ZF.</summary>
+    public static LeafResult FromInformation(SgxError error) => new(LeafStatus.Error, error, default, carry: true);
+
     /// <summary>The leaf raised <paramref name="fault"/>.</summary>
     public static LeafResult FromFault(Fault fault) => new(LeafStatus.Fault, SgxError.SGX_SUCCESS, fault);
 
     /// <summary>The leaf raised #GP(0).</summary>
     internal static LeafResult GeneralProtection => FromFault(Fault.GeneralProtection());
+
+    /// <summary>The processor has no such instruction: #UD.</summary>
+    internal static LeafResult InvalidOpcode => FromFault(Fault.InvalidOpcode());
 
     /// <summary>The page tables refused an access: #PF.</summary>
     internal static LeafResult PageFault(ulong address, PageFaultError error) => FromFault(Fault.Page(address, error));
@@ -59,7 +69,8 @@ public readonly struct LeafResult : IEquatable<LeafResult>
         FromFault(Fault.Page(address, access | PageFaultError.Present | PageFaultError.User | PageFaultError.Sgx));
 
     /// <inheritdoc/>
-    public bool Equals(LeafResult other) => Status == other.Status && Error == other.Error && Fault == other.Fault;
+    public bool Equals(LeafResult other) =>
+        Status == other.Status && Error == other.Error && Fault == other.Fault && Carry == other.Carry;
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is LeafResult other && Equals(other);
