@@ -55,14 +55,14 @@ public static class EEnter
         uint cssa = Volatile.Read(ref tcs.CSsa);
 
         if (!EnclaveEntry.IsAligned(in tcs)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.IsEnterable(processor.Configuration, in secs, in tcs)) return LeafResult.GeneralProtection;
         if (cssa >= tcs.NSsa) return LeafResult.GeneralProtection;
 
         LeafResult ssa = EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa);
         if (!ssa.IsSuccess) return ssa;
         if (!Canonical.IsCanonical(target)) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.TryActivate(ref tcs)) return LeafResult.GeneralProtection;
 
         // Another thread may have come and gone by this TCS since CSSA was read: then the frame found is not the current one.
