@@ -10,6 +10,9 @@ namespace SoftSgx.Processor;
 public sealed class LogicalProcessor
 {
     private int[] _xsavePages = new int[2];
+    private int[] _stagedXsavePages = new int[2];
+    private int _xsavePageCount;
+    private int _stagedXsavePageCount;
     private byte[] _xsaveScratch = [];
 
     /// <summary>CR_ENCLAVE_MODE: the processor executes inside an enclave.</summary>
@@ -34,10 +37,10 @@ public sealed class LogicalProcessor
     public ulong Aep { get; internal set; }
 
     /// <summary>CR_GPR_PA: EPC page at the end of which GPRSGX of the current SSA frame lies.</summary>
-    public int GprPage { get; internal set; } = -1;
+    public int GprPage { get; private set; } = -1;
 
     /// <summary>CR_XSAVE_PAGE_n: EPC pages of the XSAVE area of the current SSA frame.</summary>
-    public ReadOnlySpan<int> XsavePages => _xsavePages.AsSpan(0, XsavePageCount);
+    public ReadOnlySpan<int> XsavePages => _xsavePages.AsSpan(0, _xsavePageCount);
 
     /// <summary>CR_DBGOPTIN: debug features stay on inside the enclave.</summary>
     public bool DebugOptIn { get; internal set; }
@@ -51,6 +54,9 @@ public sealed class LogicalProcessor
     /// <summary>CR_SAVE_TF: RFLAGS.TF outside, kept while an opt-out entry has it cleared.</summary>
     public bool SavedTrapFlag { get; internal set; }
 
+    /// <summary>The epoch of the enclave in which the processor entered it.</summary>
+    internal uint EntryEpoch { get; set; }
+
     /// <summary>IA32_SGXLEPUBKEYHASH0 to 3: SHA-256 of the modulus that signs launch enclaves. Starts as Intel's.</summary>
     public Hash256 LePubKeyHash { get; set; } = Hash256.From(IntelPubKeyHash);
 
@@ -61,21 +67,43 @@ public sealed class LogicalProcessor
         0x5d, 0x73, 0xb3, 0xf2, 0x99, 0x6d, 0x91, 0xc4, 0x3b, 0xbb, 0xf9, 0x09, 0x59, 0xc0, 0xf8, 0xd4,
     ];
 
-    private int XsavePageCount { get; set; }
+    /// <summary>
+    /// WRMSR to IA32_SGXLEPUBKEYHASH0 to 3, all four at once.
+    /// SDM vol. 3D, "Launch control configuration"; SDM vol. 4, IA32_FEATURE_CONTROL (SGX launch control enable).
+    /// </summary>
+    /// <returns>Success, or #GP(0) where the processor has launch control locked.</returns>
+    public LeafResult WriteLePubKeyHash(ProcessorConfiguration configuration, in Hash256 hash)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+
+        if (!configuration.LaunchControlWritable) return LeafResult.GeneralProtection;
+        LePubKeyHash = hash;
+        return LeafResult.Ok;
+    }
 
     /// <summary>True if <paramref name="address"/> lies in the address range of the enclave that the processor is in.</summary>
     public bool IsInElrange(ulong address) => InEnclave && address - EnclaveBase < EnclaveSize;
 
-    /// <summary>Makes room for <paramref name="count"/> pages in <see cref="XsavePages"/>; the caller fills them.</summary>
-    internal Span<int> ReserveXsavePages(int count)
+    /// <summary>
+    /// Room for the <paramref name="count"/> pages of an SSA frame that is being checked; <see cref="UseSsaFrame"/> takes it into use.
+    /// </summary>
+    internal Span<int> StageXsavePages(int count)
     {
-        if (count > _xsavePages.Length)
+        if (count > _stagedXsavePages.Length)
         {
-            _xsavePages = new int[count];
+            _stagedXsavePages = new int[count];
         }
 
-        XsavePageCount = count;
-        return _xsavePages.AsSpan(0, count);
+        _stagedXsavePageCount = count;
+        return _stagedXsavePages.AsSpan(0, count);
+    }
+
+    /// <summary>The SSA frame that was checked last becomes the current one.</summary>
+    internal void UseSsaFrame(int gprPage)
+    {
+        (_xsavePages, _stagedXsavePages) = (_stagedXsavePages, _xsavePages);
+        _xsavePageCount = _stagedXsavePageCount;
+        GprPage = gprPage;
     }
 
     /// <summary>A buffer of <paramref name="length"/> bytes for the copy of an SSA frame's XSAVE area.</summary>
@@ -110,6 +138,6 @@ public sealed class LogicalProcessor
         InEnclave = false;
         ActiveSecs = -1;
         ActiveTcs = -1;
-        enclave.ThreadLeaves();
+        enclave.ThreadLeaves(EntryEpoch);
     }
 }

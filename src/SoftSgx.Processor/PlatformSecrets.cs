@@ -18,7 +18,8 @@ public sealed class PlatformSecrets
     private readonly Key128 _rootProvisioningKey;
     private readonly Key128 _rootSealKey;
     private readonly Bytes16 _ownerEpoch;
-    private readonly Bytes16 _cpuSvn;
+    private Bytes16 _cpuSvn;
+    private Bytes16 _loadedCpuSvn;
     private readonly Bytes32 _reportKeyId;
     private readonly AesCmac _derivation;
 
@@ -30,6 +31,7 @@ public sealed class PlatformSecrets
         Expand("owner epoch"u8, _ownerEpoch.AsSpan());
         Expand("report key id"u8, _reportKeyId.AsSpan());
         CurrentCpuSvn.CopyTo(_cpuSvn.AsSpan());
+        _loadedCpuSvn = _cpuSvn;
         _derivation = new AesCmac(_rootProvisioningKey.AsReadOnlySpan());
     }
 
@@ -42,7 +44,10 @@ public sealed class PlatformSecrets
     /// <summary>CR_SGXOWNEREPOCH: changing it makes all of the owner's keys new; 16 bytes.</summary>
     public ReadOnlySpan<byte> OwnerEpoch => _ownerEpoch.AsReadOnlySpan();
 
-    /// <summary>CR_CPUSVN: sixteen components of one byte; a smaller value of each is an older one.</summary>
+    /// <summary>
+    /// CR_CPUSVN: sixteen components of one byte; a smaller value of each is an older one. Only EUPDATESVN changes it, while no
+    /// enclave is there.
+    /// </summary>
     public ReadOnlySpan<byte> CpuSvn => _cpuSvn.AsReadOnlySpan();
 
     /// <summary>CR_REPORT_KEYID: wear-out protection of the report key; 32 bytes.</summary>
@@ -71,6 +76,31 @@ public sealed class PlatformSecrets
         Span<byte> seed = stackalloc byte[SeedLength];
         RandomNumberGenerator.Fill(seed);
         return new PlatformSecrets(seed);
+    }
+
+    /// <summary>Loads a microcode update: EUPDATESVN takes its version into use if it is a newer one.</summary>
+    /// <param name="cpuSvn">CPUSVN of the update, 16 bytes.</param>
+    public void LoadMicrocode(ReadOnlySpan<byte> cpuSvn) => _loadedCpuSvn = Bytes16.From(cpuSvn);
+
+    /// <summary>
+    /// Takes the version of the microcode loaded into use. The caller has made sure that there is no enclave.
+    /// </summary>
+    /// <returns>False if that version is not newer.</returns>
+    internal bool TryUpdateCpuSvn()
+    {
+        bool isOlder = false;
+        for (int i = 0; i < Bytes16.Size; i++)
+        {
+            isOlder |= _loadedCpuSvn[i] < _cpuSvn[i];
+        }
+
+        if (isOlder || !IsBeyondCpuSvn(in _loadedCpuSvn))
+        {
+            return false;
+        }
+
+        _cpuSvn = _loadedCpuSvn;
+        return true;
     }
 
     /// <summary>

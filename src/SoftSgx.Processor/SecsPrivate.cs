@@ -4,7 +4,8 @@ using SoftSgx.Architecture;
 namespace SoftSgx.Processor;
 
 /// <summary>
-/// What the processor keeps in the reserved end of a SECS, so that it travels with the page: EID and the product identities.
+/// What the processor keeps in the reserved end of a SECS, so that it travels with the page: EID, product
+/// identities, context.
 /// SDM vol. 3D, "SGX enclave control structure (SECS)" (implementation-specific fields).
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
@@ -21,4 +22,7 @@ internal struct SecsPrivate
 
     /// <summary>ISVEXTPRODID, from SIGSTRUCT.</summary>
     public Bytes16 IsvExtProdId;
+
+    /// <summary>ENCLAVECONTEXT: what ERDINFO tells of the enclave; physical address of the SECS.</summary>
+    public ulong EnclaveContext;
 }

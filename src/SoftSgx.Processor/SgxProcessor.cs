@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Processor;
@@ -9,11 +11,34 @@ namespace SoftSgx.Processor;
 /// <remarks>Thread-safe as the architecture is: leaves may run at the same time and conflict where the manual says so.</remarks>
 public sealed class SgxProcessor
 {
-    private readonly EnclaveState?[] _enclaves;
-    private long _nextEnclaveId;
+    private const int PageShift = 12;
 
-    /// <summary>A processor with <paramref name="epcPages"/> EPC pages, whose contents <paramref name="frames"/> holds.</summary>
+    private readonly EnclaveState?[] _enclaves;
+    private readonly ConcurrentDictionary<ulong, EnclaveState> _evictedUnfinished = new();
+    private ulong _lastEnclaveId;
+    private ulong _lastVersion;
+    private PageCipher _pageCipher;
+
+    /// <summary>
+    /// A processor with <paramref name="epcPages"/> EPC pages, whose contents <paramref name="frames"/> holds. Like every power-on it
+    /// starts with a paging key that there was none like before.
+    /// </summary>
     public SgxProcessor(ProcessorConfiguration configuration, PlatformSecrets secrets, int epcPages, IEpcFrames frames)
+        : this(configuration, secrets, epcPages, frames, RandomNumberGenerator.GetBytes(Key128.Size))
+    {
+    }
+
+    /// <summary>A processor whose paging key is known: for tests that work evicted pages out by hand.</summary>
+    /// <param name="configuration">What it can do.</param>
+    /// <param name="secrets">The platform's secrets.</param>
+    /// <param name="epcPages">Number of EPC pages.</param>
+    /// <param name="frames">Their contents.</param>
+    /// <param name="pagingKey">
+    /// CR_BASE_PK, 16 bytes. Never give two processors the same one outside of tests: both count versions from 1, so two pages
+    /// would be encrypted under one key and nonce.
+    /// </param>
+    public SgxProcessor(
+        ProcessorConfiguration configuration, PlatformSecrets secrets, int epcPages, IEpcFrames frames, ReadOnlySpan<byte> pagingKey)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(secrets);
@@ -23,6 +48,7 @@ public sealed class SgxProcessor
         Frames = frames;
         Epcm = new Epcm(epcPages);
         _enclaves = new EnclaveState?[epcPages];
+        _pageCipher = new PageCipher(pagingKey);
     }
 
     /// <summary>What the processor can do.</summary>
@@ -36,6 +62,28 @@ public sealed class SgxProcessor
 
     /// <summary>Contents of the EPC.</summary>
     public IEpcFrames Frames { get; }
+
+    /// <summary>Encrypts and decrypts pages on their way out and in.</summary>
+    internal PageCipher PageCipher => Volatile.Read(ref _pageCipher);
+
+    /// <summary>
+    /// Physical address of an EPC page: the sections of the configuration one behind the other. Without any, the EPC starts at 0.
+    /// </summary>
+    public ulong PhysicalAddress(int epcPage)
+    {
+        ulong offset = (ulong)(uint)epcPage << PageShift;
+        foreach (EpcSection section in Configuration.EpcSections)
+        {
+            if (offset < section.Size)
+            {
+                return section.PhysicalBase + offset;
+            }
+
+            offset -= section.Size;
+        }
+
+        return offset;
+    }
 
     /// <summary>The SECS in EPC page <paramref name="secsPage"/>, read in place.</summary>
     public ref readonly Secs SecsOf(int secsPage) => ref MemoryMarshal.AsRef<Secs>(Frames.Frame(secsPage));
@@ -53,12 +101,56 @@ public sealed class SgxProcessor
     /// <summary>What the processor keeps of an enclave beyond its SECS.</summary>
     internal EnclaveState StateOf(int secsPage) => Volatile.Read(ref _enclaves[secsPage])!;
 
+    /// <summary>The slot of a version array, for interlocked access. The caller shares the array's entry.</summary>
+    internal ref ulong VersionSlot(int vaPage, int vaOffset) =>
+        ref MemoryMarshal.Cast<byte, ulong>(Frames.Frame(vaPage))[vaOffset / VersionArray.SlotSize];
+
+    /// <summary>A version that no page was evicted with before; never 0, which means an empty slot.</summary>
+    internal ulong NextVersion() => Interlocked.Increment(ref _lastVersion);
+
+    /// <summary>Takes a new paging key. Nothing may be in the EPC; pages evicted before can never be loaded again.</summary>
+    internal void RenewPagingKey()
+    {
+        Span<byte> key = stackalloc byte[Key128.Size];
+        RandomNumberGenerator.Fill(key);
+        Volatile.Write(ref _pageCipher, new PageCipher(key));
+    }
+
     /// <summary>Starts the state of a new enclave. The caller holds the SECS exclusively.</summary>
     internal EnclaveState CreateState(int secsPage, ulong baseAddress)
     {
-        EnclaveState state = new((ulong)Interlocked.Increment(ref _nextEnclaveId), baseAddress);
+#pragma warning disable CA2000 // The state owns the measurement and disposes it.
+        EnclaveState state = new(Interlocked.Increment(ref _lastEnclaveId), baseAddress, new Measurement());
+#pragma warning restore CA2000
         Volatile.Write(ref _enclaves[secsPage], state);
         return state;
+    }
+
+    /// <summary>
+    /// The SECS has been evicted: nothing is left of an initialised enclave; a measurement under way waits here for its SECS, even
+    /// if that is never loaded again. The caller holds the SECS exclusively.
+    /// </summary>
+    internal void EvictState(int secsPage)
+    {
+        EnclaveState state = StateOf(secsPage);
+        if (!state.IsInitialized)
+        {
+            _evictedUnfinished[state.Id] = state;
+        }
+
+        Volatile.Write(ref _enclaves[secsPage], null);
+    }
+
+    /// <summary>The SECS has been loaded: the counterpart of <see cref="EvictState"/>. The caller holds the SECS exclusively.</summary>
+    internal void LoadState(int secsPage)
+    {
+        ulong id = PrivateSecsOf(secsPage).Eid;
+        if (!_evictedUnfinished.TryRemove(id, out EnclaveState? state))
+        {
+            state = new EnclaveState(id, SecsOf(secsPage).BaseAddress, measurement: null);
+        }
+
+        Volatile.Write(ref _enclaves[secsPage], state);
     }
 
     /// <summary>Forgets an enclave. The caller holds the SECS exclusively.</summary>

@@ -86,6 +86,9 @@ public struct GprSgx
     /// <summary>Offset 164.</summary>
     public Reserved3 Reserved;
 
+    /// <summary>Bit 0 of <see cref="AexNotify"/>.</summary>
+    public const byte AexNotifyEnabled = 1;
+
     /// <summary>Offset 167, AEXNOTIFY: bit 0 asks ERESUME to enter at the entry point instead.</summary>
     public byte AexNotify;
 

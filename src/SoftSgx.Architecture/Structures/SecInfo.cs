@@ -73,6 +73,9 @@ public struct SecInfo
     /// <summary>R, W and X of the flags.</summary>
     public readonly SecInfoFlags Permissions => Flags & SecInfoFlags.RWX;
 
+    /// <summary>True if W is set without R: no page can be written that cannot be read.</summary>
+    public readonly bool IsWriteOnly => (Flags & (SecInfoFlags.R | SecInfoFlags.W)) == SecInfoFlags.W;
+
     /// <summary>True if no reserved bit of the flags and no reserved byte is set.</summary>
     public readonly bool IsReservedZero => (Flags & SecInfoFlags.ReservedMask) == 0 && Bytes.IsZero(in Reserved);
 }

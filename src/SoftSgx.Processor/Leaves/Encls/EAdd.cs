@@ -29,6 +29,7 @@ public static class EAdd
         Epcm epcm = processor.Epcm;
         SecInfo scratch = secInfo;
 
+        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
         if (!epcm.Contains(epcPage)) return EnclsChecks.PageFault(epcPage);
         if ((linearAddress & PageMask) != 0) return LeafResult.GeneralProtection;
         if (!epcm.Contains(secsPage)) return EnclsChecks.PageFault(secsPage);
@@ -70,7 +71,7 @@ public static class EAdd
 
         bool isTcs = secInfo.PageType == PageType.PT_TCS;
         if (isTcs && !IsTcsAcceptable(in secs, in MemoryMarshal.AsRef<Tcs>(frame))) return LeafResult.GeneralProtection;
-        if (!isTcs && IsWritableOnly(secInfo.Permissions)) return LeafResult.GeneralProtection;
+        if (!isTcs && secInfo.IsWriteOnly) return LeafResult.GeneralProtection;
         if (linearAddress - secs.BaseAddress >= secs.EnclaveSize) return LeafResult.GeneralProtection;
 
         EnclaveState enclave = processor.StateOf(secsPage);
@@ -96,10 +97,8 @@ public static class EAdd
         }
     }
 
-    private static bool IsWritableOnly(SecInfoFlags permissions) =>
-        (permissions & (SecInfoFlags.R | SecInfoFlags.W)) == SecInfoFlags.W;
-
-    private static bool IsTcsAcceptable(in Secs secs, in Tcs tcs)
+    /// <summary>True if a page can be a TCS of that enclave. Without CET its fields are reserved.</summary>
+    internal static bool IsTcsAcceptable(in Secs secs, in Tcs tcs)
     {
         bool mode64 = (secs.Attributes.Flags & AttributeFlags.MODE64BIT) != 0;
 

@@ -29,6 +29,7 @@ public static class ECreate
         ArgumentOutOfRangeException.ThrowIfNotEqual(sourceSecs.Length, Secs.Size);
         Epcm epcm = processor.Epcm;
 
+        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
         if (!epcm.Contains(epcPage)) return EnclsChecks.PageFault(epcPage);
         if (linearAddress != 0) return LeafResult.GeneralProtection;
         if (!EnclsChecks.IsReservedZero(processor.Configuration, in secInfo)) return LeafResult.GeneralProtection;
@@ -106,7 +107,9 @@ public static class ECreate
 
         EnclaveState state = processor.CreateState(epcPage, secs.BaseAddress);
         state.Measurement.Create(secs.SsaFrameSize, secs.EnclaveSize);
-        processor.PrivateSecsOf(epcPage).Eid = state.Id;
+        ref SecsPrivate own = ref processor.PrivateSecsOf(epcPage);
+        own.Eid = state.Id;
+        own.EnclaveContext = processor.PhysicalAddress(epcPage);
         processor.Epcm.Set(epcPage, PageType.PT_SECS, SecInfoFlags.None, address: 0, secs: epcPage);
     }
 }

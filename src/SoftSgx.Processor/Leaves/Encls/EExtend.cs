@@ -24,6 +24,7 @@ public static class EExtend
         ArgumentNullException.ThrowIfNull(processor);
         Epcm epcm = processor.Epcm;
 
+        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
         if (!epcm.Contains(secsPage)) return EnclsChecks.PageFault(secsPage);
         if ((uint)offsetInPage >= PageSize) return LeafResult.GeneralProtection;
         if (offsetInPage % ChunkLength != 0) return LeafResult.GeneralProtection;

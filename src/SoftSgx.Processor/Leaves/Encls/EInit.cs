@@ -37,6 +37,7 @@ public static class EInit
         ArgumentOutOfRangeException.ThrowIfNotEqual(einitToken.Length, EInitToken.Size);
         Epcm epcm = processor.Epcm;
 
+        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
         if (!epcm.Contains(secsPage)) return EnclsChecks.PageFault(secsPage);
 
         SigStruct sig = MemoryMarshal.Read<SigStruct>(sigStruct);

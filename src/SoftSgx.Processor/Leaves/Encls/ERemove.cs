@@ -21,6 +21,7 @@ public static class ERemove
         ArgumentNullException.ThrowIfNull(processor);
         Epcm epcm = processor.Epcm;
 
+        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
         if (!epcm.Contains(epcPage)) return EnclsChecks.PageFault(epcPage);
         if (!epcm.TryLockExclusive(epcPage)) return LeafResult.GeneralProtection;
         try
@@ -37,6 +38,12 @@ public static class ERemove
                     if (processor.StateOf(epcPage).Children != 0) return LeafResult.FromError(SgxError.SGX_CHILD_PRESENT);
                     epcm.Clear(epcPage);
                     processor.DropState(epcPage);
+                    return LeafResult.Ok;
+
+                // The enclave has accepted that the page goes: nobody inside can still use it.
+                case PageType.PT_TRIM when !epcm.IsModified(epcPage):
+                    epcm.Clear(epcPage);
+                    processor.StateOf(epcm.EnclaveSecs(epcPage)).RemoveChild();
                     return LeafResult.Ok;
 
                 default:

@@ -21,4 +21,20 @@ internal static class EnclsChecks
 
     /// <summary>True if EPC page <paramref name="page"/> holds a valid SECS. The caller has its entry locked.</summary>
     public static bool IsSecs(Epcm epcm, int page) => epcm.IsValid(page) && epcm.TypeOf(page) == PageType.PT_SECS;
+
+    /// <summary>True if EPC page <paramref name="page"/> holds a valid version array. The caller has its entry locked.</summary>
+    public static bool IsVersionArray(Epcm epcm, int page) => epcm.IsValid(page) && epcm.TypeOf(page) == PageType.PT_VA;
+
+    /// <summary>True if pages of that type belong to an enclave.</summary>
+    public static bool IsChild(PageType type) => type is PageType.PT_REG or PageType.PT_TCS or PageType.PT_TRIM;
+
+    /// <summary>
+    /// True if the processor does not enumerate the feature that a leaf comes with. The fault is the one of ENCLS itself: #UD
+    /// without SGX, #GP(0) for a leaf that is not there.
+    /// </summary>
+    public static bool IsMissing(ProcessorConfiguration configuration, LeafFeature feature, out LeafResult fault)
+    {
+        fault = configuration.Sgx1 ? LeafResult.GeneralProtection : LeafResult.InvalidOpcode;
+        return !configuration.Enumerates(feature);
+    }
 }

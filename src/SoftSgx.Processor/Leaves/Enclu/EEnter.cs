@@ -29,16 +29,16 @@ public static class EEnter
         LeafResult found = EnclaveEntry.FindTcs(processor, in registers, space, out int tcsPage);
         if (!found.IsSuccess) return found;
 
-        // Counting the thread in before anything is checked makes a concurrent EREMOVE of a page see it.
+        // Counting the thread in before anything is checked makes a concurrent EREMOVE, or an EWB after ETRACK, see it.
         EnclaveState enclave = processor.StateOf(processor.Epcm.EnclaveSecs(tcsPage));
-        enclave.ThreadEnters();
+        logical.EntryEpoch = enclave.ThreadEnters();
         try
         {
             return Enter(processor, logical, ref registers, space, tcsPage);
         }
         finally
         {
-            if (!logical.InEnclave) enclave.ThreadLeaves();
+            if (!logical.InEnclave) enclave.ThreadLeaves(logical.EntryEpoch);
             processor.Epcm.UnlockShared(tcsPage);
         }
     }
@@ -54,12 +54,14 @@ public static class EEnter
         ulong target = secs.BaseAddress + tcs.OEntry;
         uint cssa = Volatile.Read(ref tcs.CSsa);
 
+        if (!EnclaveEntry.IsStillTcs(processor, tcsPage)) return LeafResult.EpcmFault(registers.Rbx, PageFaultError.Write);
         if (!EnclaveEntry.IsAligned(in tcs)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.IsEnterable(processor.Configuration, in secs, in tcs)) return LeafResult.GeneralProtection;
         if (cssa >= tcs.NSsa) return LeafResult.GeneralProtection;
 
-        LeafResult ssa = EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa);
+        LeafResult ssa = EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa, out int gprPage);
         if (!ssa.IsSuccess) return ssa;
+        logical.UseSsaFrame(gprPage);
         if (!Canonical.IsCanonical(target)) return LeafResult.GeneralProtection;
         if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
         if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;

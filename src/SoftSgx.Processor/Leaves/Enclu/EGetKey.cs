@@ -58,13 +58,8 @@ public static class EGetKey
         if (!kss && request.ConfigSvn != 0) return LeafResult.GeneralProtection;
 
         SgxError error = Check(processor.Secrets, in request, in secs);
-        registers.Rflags &= ~Rflags.Arithmetic;
-        registers.Rax = (ulong)error;
-        if (error != SgxError.SGX_SUCCESS)
-        {
-            registers.Rflags |= Rflags.ZF;
-            return LeafResult.FromError(error);
-        }
+        result = Enclu.Return(ref registers, error);
+        if (!result.IsSuccess) return result;
 
         ref readonly SecsPrivate own = ref processor.PrivateSecsOf(logical.ActiveSecs);
         KeyDependencies dependencies = Depend(processor.Secrets, in request, in secs, in own);

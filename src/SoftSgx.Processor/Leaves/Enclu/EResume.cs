@@ -14,9 +14,13 @@ public static class EResume
     /// <summary>Executes the leaf.</summary>
     /// <param name="processor">The package.</param>
     /// <param name="logical">The logical processor, outside of enclaves.</param>
-    /// <param name="registers">In: RBX TCS, RCX AEP. Out: the registers as they were at the asynchronous exit.</param>
+    /// <param name="registers">
+    /// In: RBX TCS, RCX AEP. Out: the registers as they were at the asynchronous exit; with AEX-Notify as after EENTER.
+    /// </param>
     /// <param name="space">The page tables.</param>
-    /// <param name="xsave">The thread's standard-format XSAVE image; its components of XFRM are replaced by the ones saved.</param>
+    /// <param name="xsave">
+    /// The thread's standard-format XSAVE image; its components of XFRM are replaced by the ones saved, except with AEX-Notify.
+    /// </param>
     /// <returns>Success, #GP(0) or #PF; registers and image are unchanged by a fault.</returns>
     public static LeafResult Execute(
         SgxProcessor processor,
@@ -34,16 +38,16 @@ public static class EResume
         LeafResult found = EnclaveEntry.FindTcs(processor, in registers, space, out int tcsPage);
         if (!found.IsSuccess) return found;
 
-        // Counting the thread in before anything is checked makes a concurrent EREMOVE of a page see it.
+        // Counting the thread in before anything is checked makes a concurrent EREMOVE, or an EWB after ETRACK, see it.
         EnclaveState enclave = processor.StateOf(processor.Epcm.EnclaveSecs(tcsPage));
-        enclave.ThreadEnters();
+        logical.EntryEpoch = enclave.ThreadEnters();
         try
         {
             return Resume(processor, logical, ref registers, space, xsave, tcsPage);
         }
         finally
         {
-            if (!logical.InEnclave) enclave.ThreadLeaves();
+            if (!logical.InEnclave) enclave.ThreadLeaves(logical.EntryEpoch);
             processor.Epcm.UnlockShared(tcsPage);
         }
     }
@@ -61,30 +65,68 @@ public static class EResume
         ref readonly Secs secs = ref processor.SecsOf(secsPage);
         uint cssa = Volatile.Read(ref tcs.CSsa);
 
+        if (!EnclaveEntry.IsStillTcs(processor, tcsPage)) return LeafResult.EpcmFault(registers.Rbx, PageFaultError.Write);
         if (!EnclaveEntry.IsAligned(in tcs)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.IsEnterable(processor.Configuration, in secs, in tcs)) return LeafResult.GeneralProtection;
         if (cssa == 0) return LeafResult.GeneralProtection;
 
-        LeafResult ssa = EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa - 1);
+        LeafResult ssa = EnclaveEntry.FindSsaFrame(
+            processor, logical, space, secsPage, in secs, in tcs, cssa - 1, out int gprPage);
         if (!ssa.IsSuccess) return ssa;
+        logical.UseSsaFrame(gprPage);
 
         GprSgx gpr = EnclaveEntry.GprOf(processor, logical);
-        if (!Canonical.IsCanonical(gpr.Rip)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(gpr.FsBase)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(gpr.GsBase)) return LeafResult.GeneralProtection;
+        bool notify = (tcs.Flags & TcsFlags.AEXNOTIFY) != 0 && (gpr.AexNotify & GprSgx.AexNotifyEnabled) != 0;
+        if (notify)
+        {
+            if (cssa >= tcs.NSsa) return LeafResult.GeneralProtection;
+            ssa = EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa, out gprPage);
+            if (!ssa.IsSuccess) return ssa;
+            logical.UseSsaFrame(gprPage);
+        }
+
+        ulong target = notify ? secs.BaseAddress + tcs.OEntry : gpr.Rip;
+        ulong fsBase = notify ? secs.BaseAddress + tcs.OFsBase : gpr.FsBase;
+        ulong gsBase = notify ? secs.BaseAddress + tcs.OGsBase : gpr.GsBase;
+        if (!Canonical.IsCanonical(target)) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.TryActivate(ref tcs)) return LeafResult.GeneralProtection;
 
         // Another thread may have come and gone by this TCS since CSSA was read: then the frame found is not the current one.
-        if (tcs.CSsa != cssa || !SsaXsave.TryLoad(processor, logical, secs.Attributes.Xfrm, xsave))
+        bool isCurrent = tcs.CSsa == cssa;
+        if (!isCurrent || (!notify && !SsaXsave.TryLoad(processor, logical, secs.Attributes.Xfrm, xsave)))
         {
             Volatile.Write(ref tcs.State, Tcs.Inactive);
             return LeafResult.GeneralProtection;
         }
 
         EnclaveEntry.Commit(processor, logical, ref registers, secsPage, in secs, tcsPage, ref tcs);
-        Restore(ref registers, in gpr, logical.DebugOptIn);
-        tcs.CSsa = cssa - 1;
+        if (notify)
+        {
+            Notify(ref registers, cssa, target, logical.DebugOptIn);
+        }
+        else
+        {
+            Restore(ref registers, in gpr, logical.DebugOptIn);
+            tcs.CSsa = cssa - 1;
+        }
+
+        registers.FsBase = fsBase;
+        registers.GsBase = gsBase;
         return LeafResult.Ok;
+    }
+
+    /// <summary>
+    /// AEX-Notify: the thread comes in by the entry point, as by EENTER, on the frame above the one that was saved. General and extended
+    /// registers stay the host's: what the enclave had is in the SSA, untouched, until EDECCSSA brings its frame back.
+    /// </summary>
+    private static void Notify(ref RegisterFile registers, uint cssa, ulong target, bool debugOptIn)
+    {
+        registers.Rax = cssa;
+        registers.Rcx = registers.Rip;
+        registers.Rip = target;
+        if (!debugOptIn) registers.Rflags &= ~Rflags.TF;
     }
 
     private static void Restore(ref RegisterFile registers, in GprSgx gpr, bool debugOptIn)
@@ -106,8 +148,6 @@ public static class EResume
         registers.R14 = gpr.R14;
         registers.R15 = gpr.R15;
         registers.Rip = gpr.Rip;
-        registers.FsBase = gpr.FsBase;
-        registers.GsBase = gpr.GsBase;
         registers.Rflags = (registers.Rflags & ~RestoredFlags) | (gpr.Rflags & RestoredFlags);
         if (!debugOptIn) registers.Rflags &= ~Rflags.TF;
     }

@@ -14,7 +14,6 @@ internal static class EnclaveEntry
 
     private const int PageSize = 4096;
     private const ulong PageMask = PageSize - 1;
-    private const TcsFlags KnownFlags = TcsFlags.DBGOPTIN;
 
     /// <summary>
     /// Finds the TCS that RBX names and locks its EPCM entry, shared. The caller unlocks it if the result is a success.
@@ -39,6 +38,11 @@ internal static class EnclaveEntry
         return LeafResult.EpcmFault(address, PageFaultError.Write);
     }
 
+    /// <summary>
+    /// Looks at the TCS again when the entry has an epoch: whoever blocks the page from now on has to wait for this entry.
+    /// </summary>
+    public static bool IsStillTcs(SgxProcessor processor, int tcsPage) => processor.Epcm.IsAccessible(tcsPage);
+
     /// <summary>True if the alignments that a TCS must have are there.</summary>
     public static bool IsAligned(in Tcs tcs)
     {
@@ -51,16 +55,22 @@ internal static class EnclaveEntry
     /// <summary>True if an enclave can be entered by that TCS on this processor, its SSA aside.</summary>
     public static bool IsEnterable(ProcessorConfiguration configuration, in Secs secs, in Tcs tcs)
     {
-        if ((tcs.Flags & ~KnownFlags) != 0) return false;
+        TcsFlags known = configuration.AexNotify ? TcsFlags.DBGOPTIN | TcsFlags.AEXNOTIFY : TcsFlags.DBGOPTIN;
+        bool threadIsNotified = (tcs.Flags & TcsFlags.AEXNOTIFY) != 0;
+        bool enclaveIsNotified = (secs.Attributes.Flags & AttributeFlags.AEXNOTIFY) != 0;
+        bool optIn = (tcs.Flags & TcsFlags.DBGOPTIN) != 0;
+
+        if ((tcs.Flags & ~known) != 0) return false;
         if ((secs.Attributes.Flags & AttributeFlags.INIT) == 0) return false;
         if ((secs.Attributes.Flags & AttributeFlags.MODE64BIT) == 0) return false;
         if ((secs.Attributes.Xfrm & ~configuration.SettableXfrm) != 0) return false;
+        if (!optIn && threadIsNotified != enclaveIsNotified) return false;
         return true;
     }
 
     /// <summary>
     /// Checks every page of SSA frame <paramref name="index"/> that an asynchronous exit would write,
-    /// and remembers them as CR_XSAVE_PAGE_n and CR_GPR_PA.
+    /// and stages them: <see cref="LogicalProcessor.UseSsaFrame"/> makes them CR_XSAVE_PAGE_n and CR_GPR_PA.
     /// </summary>
     public static LeafResult FindSsaFrame(
         SgxProcessor processor,
@@ -69,12 +79,14 @@ internal static class EnclaveEntry
         int secsPage,
         in Secs secs,
         in Tcs tcs,
-        uint index)
+        uint index,
+        out int gprPage)
     {
         ulong frameSize = (ulong)secs.SsaFrameSize * PageSize;
         ulong frame = secs.BaseAddress + tcs.OSsa + (frameSize * index);
         int count = (processor.Configuration.XsaveLayout.SizeFor(secs.Attributes.Xfrm) + PageSize - 1) / PageSize;
-        Span<int> pages = logical.ReserveXsavePages(count);
+        gprPage = -1;
+        Span<int> pages = logical.StageXsavePages(count);
 
         for (int i = 0; i < count; i++)
         {
@@ -82,14 +94,13 @@ internal static class EnclaveEntry
             if (!result.IsSuccess) return result;
         }
 
-        int gprPage = pages[0];
+        gprPage = pages[0];
         if (secs.SsaFrameSize > 1)
         {
             LeafResult result = FindSsaPage(processor, space, secsPage, frame + frameSize - GprSgx.Size, out gprPage);
             if (!result.IsSuccess) return result;
         }
 
-        logical.GprPage = gprPage;
         return LeafResult.Ok;
     }
 

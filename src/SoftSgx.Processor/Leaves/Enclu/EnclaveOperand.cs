@@ -24,24 +24,41 @@ internal static class EnclaveOperand
         AccessKind access,
         out Span<byte> bytes)
     {
-        Epcm epcm = processor.Epcm;
-        PageFaultError write = access == AccessKind.Write ? PageFaultError.Write : PageFaultError.None;
         bytes = default;
 
         if ((address & (alignment - 1)) != 0) return LeafResult.GeneralProtection;
         if (!logical.IsInElrange(address)) return LeafResult.GeneralProtection;
-        bool mapped = space.TryTranslate(address, access, out int page, out PageFaultError error);
-        if (!mapped) return LeafResult.PageFault(address, error);
-        if (!epcm.Contains(page)) return LeafResult.EpcmFault(address, write);
-        if (!epcm.IsAccessible(page)) return LeafResult.EpcmFault(address, write);
-        if (epcm.TypeOf(page) != PageType.PT_REG) return LeafResult.EpcmFault(address, write);
-        if (epcm.EnclaveSecs(page) != logical.ActiveSecs) return LeafResult.EpcmFault(address, write);
-        if (epcm.EnclaveAddress(page) != (address & ~PageMask)) return LeafResult.EpcmFault(address, write);
-        if ((epcm.Permissions(page) & Needed(access)) == 0) return LeafResult.EpcmFault(address, write);
+        LeafResult resolved = Resolve(processor, space, address, access, out int page);
+        if (!resolved.IsSuccess) return resolved;
+        if (!IsUsable(processor.Epcm, logical, page, address, access)) return Refuse(address, access);
 
         bytes = processor.Frames.Frame(page).Slice((int)(address & PageMask), length);
         return LeafResult.Ok;
     }
+
+    /// <summary>Finds the EPC page that the page tables have at <paramref name="address"/>.</summary>
+    public static LeafResult Resolve(
+        SgxProcessor processor, ILinearAddressSpace space, ulong address, AccessKind access, out int page)
+    {
+        bool mapped = space.TryTranslate(address, access, out page, out PageFaultError error);
+        if (!mapped) return LeafResult.PageFault(address, error);
+        if (!processor.Epcm.Contains(page)) return Refuse(address, access);
+        return LeafResult.Ok;
+    }
+
+    /// <summary>True if the EPCM lets the enclave that the logical processor is in use the page at that address.</summary>
+    public static bool IsUsable(Epcm epcm, LogicalProcessor logical, int page, ulong address, AccessKind access)
+    {
+        if (!epcm.IsAccessible(page)) return false;
+        if (epcm.TypeOf(page) != PageType.PT_REG) return false;
+        if (epcm.EnclaveSecs(page) != logical.ActiveSecs) return false;
+        if (epcm.EnclaveAddress(page) != (address & ~PageMask)) return false;
+        return (epcm.Permissions(page) & Needed(access)) != 0;
+    }
+
+    /// <summary>The EPCM refuses the access: #PF.</summary>
+    public static LeafResult Refuse(ulong address, AccessKind access) =>
+        LeafResult.EpcmFault(address, access == AccessKind.Write ? PageFaultError.Write : PageFaultError.None);
 
     private static SecInfoFlags Needed(AccessKind access) => access == AccessKind.Write ? SecInfoFlags.W : SecInfoFlags.R;
 }
