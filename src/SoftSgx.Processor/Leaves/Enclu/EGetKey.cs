@@ -93,9 +93,11 @@ public static class EGetKey
         if ((secs.Attributes.Flags & needed.Value) != needed.Value) return SgxError.SGX_INVALID_ATTRIBUTE;
         if (secrets.IsBeyondCpuSvn(in request.CpuSvn)) return SgxError.SGX_INVALID_CPUSVN;
         if (request.IsvSvn > secs.IsvSvn) return SgxError.SGX_INVALID_ISVSVN;
-        if (request.KeyName == KeyName.SEAL_KEY && request.ConfigSvn > secs.ConfigSvn) return SgxError.SGX_INVALID_ISVSVN;
+        if (TakesPolicy(request.KeyName) && request.ConfigSvn > secs.ConfigSvn) return SgxError.SGX_INVALID_ISVSVN;
         return SgxError.SGX_SUCCESS;
     }
+
+    private static bool TakesPolicy(KeyName name) => name is KeyName.SEAL_KEY or KeyName.PROVISION_SEAL_KEY;
 
     /// <summary>The table "Key derivation" of the manual, one row a case.</summary>
     private static KeyDependencies Depend(PlatformSecrets secrets, in KeyRequest request, in Secs secs, in SecsPrivate own)
