@@ -3,7 +3,7 @@ using SoftSgx.Architecture;
 namespace SoftSgx.Processor.Model;
 
 /// <summary>How a leaf ended: success, an error code in RAX, or a fault.</summary>
-public readonly record struct Outcome(SgxError Error, Fault? Fault)
+public readonly record struct Outcome(SgxError Error, Fault? Fault, bool Carry = false)
 {
     private const PageFaultError Supervisor = PageFaultError.Present | PageFaultError.Write | PageFaultError.Sgx;
     private const PageFaultError Enclave = PageFaultError.Present | PageFaultError.User | PageFaultError.Sgx;
@@ -20,8 +20,11 @@ public readonly record struct Outcome(SgxError Error, Fault? Fault)
     /// <summary>True for success.</summary>
     public bool IsOk => Error == SgxError.SGX_SUCCESS && Fault is null;
 
-    /// <summary>An error code.</summary>
+    /// <summary>An error code, told by ZF.</summary>
     public static Outcome Of(SgxError error) => new(error, null);
+
+    /// <summary>An error code, told by CF.</summary>
+    public static Outcome Info(SgxError error) => new(error, null, Carry: true);
 
     /// <summary>#PF of ENCLS on an EPC page: the address is the page's offset in the EPC.</summary>
     public static Outcome PF(int epcPage) => PF((ulong)(uint)epcPage << 12, Supervisor);
@@ -34,5 +37,5 @@ public readonly record struct Outcome(SgxError Error, Fault? Fault)
 
     /// <inheritdoc/>
     public override string ToString() =>
-        Fault is { } fault ? $"#{fault.Kind}({fault.ErrorCode:x}) at {fault.Address:x}" : Error.ToString();
+        Fault is { } fault ? $"#{fault.Kind}({fault.ErrorCode:x}) at {fault.Address:x}" : Error + (Carry ? " (CF)" : "");
 }

@@ -54,8 +54,8 @@ public sealed partial class ModelProcessor
     {
         entry = null;
         childPresent = false;
-        if (!IsEpc(page)) return Outcome.Of(SgxError.SGX_PG_NONEPC);
-        if (EntryOf(page) is not { } found) return Outcome.Of(SgxError.SGX_PG_INVLD);
+        if (!IsEpc(page)) return Outcome.Info(SgxError.SGX_PG_NONEPC);
+        if (EntryOf(page) is not { } found) return Outcome.Info(SgxError.SGX_PG_INVLD);
 
         entry = found;
         childPresent = found.Type == PageType.PT_SECS && ChildCount(found.Enclave!) != 0;

@@ -23,9 +23,9 @@ public sealed partial class ModelProcessor
     {
         if (!IsEpc(page)) return Outcome.PF(page);
         if (EntryOf(page) is not { } entry) return Outcome.Of(SgxError.SGX_PG_INVLD);
-        if (entry.Type == PageType.PT_SECS) return Outcome.Of(SgxError.SGX_PG_IS_SECS);
-        if (!entry.IsChild) return Outcome.Of(SgxError.SGX_NOTBLOCKABLE);
-        if (entry.Blocked) return Outcome.Of(SgxError.SGX_BLKSTATE);
+        if (entry.Type == PageType.PT_SECS) return Outcome.Info(SgxError.SGX_PG_IS_SECS);
+        if (!entry.IsChild) return Outcome.Info(SgxError.SGX_NOTBLOCKABLE);
+        if (entry.Blocked) return Outcome.Info(SgxError.SGX_BLKSTATE);
 
         Epcm[page] = entry with { Blocked = true, ChangedInEpoch = entry.Enclave!.Epoch };
         return Outcome.Ok;
@@ -44,7 +44,7 @@ public sealed partial class ModelProcessor
     {
         if (!IsEpc(page)) return Outcome.PF(page);
         if (EntryOf(page) is not { } entry) return Outcome.Of(SgxError.SGX_PG_INVLD);
-        if (entry.Enclave is null) return Outcome.Of(SgxError.SGX_TRACK_NOT_REQUIRED);
+        if (entry.Enclave is null) return Outcome.Info(SgxError.SGX_TRACK_NOT_REQUIRED);
         return Track(entry.Enclave);
     }
 
@@ -68,7 +68,7 @@ public sealed partial class ModelProcessor
         bool occupied = !Bytes.IsZero(cell);
         BinaryPrimitives.WriteUInt64LittleEndian(cell, written.Version);
         Free(page);
-        return occupied ? Outcome.Of(SgxError.SGX_VA_SLOT_OCCUPIED) : Outcome.Ok;
+        return occupied ? Outcome.Info(SgxError.SGX_VA_SLOT_OCCUPIED) : Outcome.Ok;
     }
 
     /// <summary>ENCLS[ELDB], ENCLS[ELDU]; also ELDBC and ELDUC, which differ in conflicts only.</summary>

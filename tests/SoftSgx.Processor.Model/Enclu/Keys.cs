@@ -73,7 +73,10 @@ public sealed partial class ModelProcessor
             if (!secs.Attributes.Flags.HasFlag(needed)) return Return(registers, SgxError.SGX_INVALID_ATTRIBUTE);
             if (IsBeyondCpuSvn(request.CpuSvn.AsReadOnlySpan())) return Return(registers, SgxError.SGX_INVALID_CPUSVN);
             if (request.IsvSvn > secs.IsvSvn) return Return(registers, SgxError.SGX_INVALID_ISVSVN);
-            if (request.KeyName == KeyName.SEAL_KEY && request.ConfigSvn > secs.ConfigSvn) return Return(registers, SgxError.SGX_INVALID_ISVSVN);
+
+            // The pseudo-code asks this for the seal key, the table of return codes for every key that CONFIGSVN can enter.
+            bool configurable = request.KeyName is KeyName.SEAL_KEY or KeyName.PROVISION_SEAL_KEY;
+            if (configurable && request.ConfigSvn > secs.ConfigSvn) return Return(registers, SgxError.SGX_INVALID_ISVSVN);
         }
 
         KeyOf(enclave, in request).CopyTo(output.Span);
