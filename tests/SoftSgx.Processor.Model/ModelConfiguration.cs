@@ -11,6 +11,9 @@ public sealed record ModelConfiguration
     /// <summary>The SGX2 leaves are there.</summary>
     public bool Sgx2 { get; init; }
 
+    /// <summary>The leaves that report conflicts as errors are there.</summary>
+    public bool Oversub { get; init; }
+
     /// <summary>EDECCSSA is there.</summary>
     public bool EDecCssa { get; init; }
 

@@ -54,6 +54,7 @@ public sealed partial class ModelProcessor
     {
         entry = null;
         childPresent = false;
+        if (!configuration.Oversub) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.Info(SgxError.SGX_PG_NONEPC);
         if (EntryOf(page) is not { } found) return Outcome.Info(SgxError.SGX_PG_INVLD);
 

@@ -8,6 +8,7 @@ public sealed partial class ModelProcessor
     /// <summary>ENCLS[EAUG] with PAGEINFO.SRCPGE zero; a SECINFO asks for a shadow stack, which this processor has not.</summary>
     public Outcome EAug(SecInfo? secInfo, ulong linearAddress, int secsPage, int page)
     {
+        if (!configuration.Sgx2) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (linearAddress % PageSize != 0) return Outcome.GP;
         if (!IsEpc(secsPage)) return Outcome.PF(secsPage);
@@ -28,6 +29,7 @@ public sealed partial class ModelProcessor
     /// <summary>ENCLS[EMODPR].</summary>
     public Outcome EModPr(in SecInfo secInfo, int page)
     {
+        if (!configuration.Sgx2) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (!IsReservedZero(in secInfo)) return Outcome.GP;
         if (IsWriteOnly(secInfo.Flags)) return Outcome.GP;
@@ -48,6 +50,7 @@ public sealed partial class ModelProcessor
     /// <summary>ENCLS[EMODT].</summary>
     public Outcome EModT(in SecInfo secInfo, int page)
     {
+        if (!configuration.Sgx2) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (!IsReservedZero(in secInfo)) return Outcome.GP;
         if (secInfo.PageType is not (PageType.PT_TCS or PageType.PT_TRIM)) return Outcome.GP;

@@ -42,6 +42,7 @@ public sealed partial class ModelProcessor
     /// <summary>ENCLS[ETRACKC].</summary>
     public Outcome ETrackC(int page)
     {
+        if (!configuration.Oversub) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (EntryOf(page) is not { } entry) return Outcome.Of(SgxError.SGX_PG_INVLD);
         if (entry.Enclave is null) return Outcome.Info(SgxError.SGX_TRACK_NOT_REQUIRED);
@@ -71,18 +72,21 @@ public sealed partial class ModelProcessor
         return occupied ? Outcome.Info(SgxError.SGX_VA_SLOT_OCCUPIED) : Outcome.Ok;
     }
 
-    /// <summary>ENCLS[ELDB], ENCLS[ELDU]; also ELDBC and ELDUC, which differ in conflicts only.</summary>
+    /// <summary>ENCLS[ELDB], ENCLS[ELDU]; also ELDBC and ELDUC, which differ in conflicts only: two operands in one page.</summary>
     /// <param name="page">RCX: the EPC page.</param>
     /// <param name="presented">Contents and PCMD.</param>
     /// <param name="secsPage">PAGEINFO.SECS; null for zero.</param>
     /// <param name="vaPage">RDX: the version array.</param>
     /// <param name="slot">RDX: the slot.</param>
     /// <param name="blocked">ELDB rather than ELDU.</param>
-    public Outcome Eld(int page, PresentedPage presented, int? secsPage, int vaPage, int slot, bool blocked)
+    /// <param name="oversub">ELDBC and ELDUC rather than ELDB and ELDU.</param>
+    public Outcome Eld(int page, PresentedPage presented, int? secsPage, int vaPage, int slot, bool blocked, bool oversub)
     {
+        if (oversub && !configuration.Oversub) return Outcome.GP;
+        Outcome conflict = oversub ? Outcome.Of(SgxError.SGX_EPC_PAGE_CONFLICT) : Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (!IsEpc(vaPage)) return Outcome.PF(vaPage);
-        if (page == vaPage) return Outcome.GP;
+        if (page == vaPage) return conflict;
         if (EntryOf(page) is not null) return Outcome.PF(page);
         if (EntryOf(vaPage) is not { Type: PageType.PT_VA }) return Outcome.PF(vaPage);
 
@@ -90,7 +94,8 @@ public sealed partial class ModelProcessor
         ModelEnclave? owner = null;
         if (TypeIn(presented.Flags) is PageType.PT_REG or PageType.PT_TCS or PageType.PT_TRIM)
         {
-            if (secsPage is not { } secs || !IsEpc(secs)) return Outcome.PF(secsPage ?? 0);
+            if (secsPage is not { } secs || !IsEpc(secs)) return Outcome.PF(secsPage ?? -1);
+            if (secs == page) return conflict;
             if (!IsSecs(secs)) return Outcome.PF(secs);
             owner = Epcm[secs].Enclave!;
         }
@@ -109,7 +114,10 @@ public sealed partial class ModelProcessor
         if (!authentic) return Outcome.Of(SgxError.SGX_MAC_COMPARE_FAIL);
 
         cell.Clear();
-        Epcm[page] = original.Entry with { Blocked = blocked && original.Entry.IsChild, ChangedInEpoch = null };
+
+        // The manual does not say whether a page that ELDB brings back blocked has to be tracked again. It does here: as after EBLOCK.
+        bool comesBlocked = blocked && original.Entry.IsChild;
+        Epcm[page] = original.Entry with { Blocked = comesBlocked, ChangedInEpoch = comesBlocked ? owner!.Epoch : null };
         if (original.Entry.Type == PageType.PT_SECS)
         {
             original.Entry.Enclave!.SecsPage = page;

@@ -22,7 +22,7 @@ public sealed class DifferentialTests
     public void ProgramsReachEveryLeaf()
     {
         Dictionary<string, int> outcomes = [];
-        Check(seed: 99, programs: 60, everything: true, outcomes);
+        Check(seed: 99, programs: 200, everything: true, outcomes);
         string table = string.Join('\n', outcomes.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value,7} {pair.Key}"));
         string[] missing = [.. Pair.Leaves.Where(leaf => outcomes.GetValueOrDefault($"{leaf}: SGX_SUCCESS") < 5)];
         Assert.True(missing.Length == 0, $"hardly any success of {string.Join(", ", missing)}\n{table}");

@@ -434,6 +434,9 @@ internal sealed partial class Pair
         bool blocked = step.C % 2 == 0;
         bool oversub = step.C % 3 == 0;
         int secsOperand = secs ?? NoSecs;
+
+        // That PAGEINFO.SECS is zero for a SECS and a version array is for whoever reads PAGEINFO to check.
+        bool bound = pcmd.SecInfo.PageType is PageType.PT_REG or PageType.PT_TCS or PageType.PT_TRIM;
         LeafResult real = (blocked, oversub) switch
         {
             (true, false) => ELdb.Execute(_processor, ciphertext, in pcmd, address, secsOperand, page, cell.Va, vaOffset),
@@ -443,7 +446,7 @@ internal sealed partial class Pair
         };
         Outcome expected = step.Off == Off.Alignment && InEpc(page)
             ? Outcome.GP
-            : _model.Eld(page, presented, secs, cell.Va, cell.Slot, blocked);
+            : _model.Eld(page, presented, bound ? secs : null, cell.Va, cell.Slot, blocked, oversub);
         string name = $"ELD{(blocked ? 'B' : 'U')}{(oversub ? "C" : "")}";
         Expect(name, $"page {page} from slot {cell.Slot} of {cell.Va}, secs {secs}, {pcmd.SecInfo.Flags:x} at {address:x}", expected, real);
         if (expected.IsOk && chosen.Sealed.Entry.IsChild) _space.Map(address, page);

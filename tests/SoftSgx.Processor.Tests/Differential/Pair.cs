@@ -34,6 +34,7 @@ internal sealed partial class Pair
         {
             Pages = PageCount,
             Sgx2 = everything,
+            Oversub = everything,
             EDecCssa = everything,
             Attributes = AttributeFlags.DEBUG | AttributeFlags.MODE64BIT | AttributeFlags.PROVISIONKEY | AttributeFlags.EINITTOKEN_KEY
                 | AttributeFlags.KSS | (everything ? AttributeFlags.AEXNOTIFY : 0),

@@ -13,8 +13,8 @@ internal static class Programs
         (4, Op.Build), (3, Op.Create), (8, Op.Add), (4, Op.Extend), (3, Op.Init), (5, Op.Remove),
         (2, Op.Pa), (6, Op.Block), (6, Op.Track), (2, Op.TrackC), (7, Op.Wb), (4, Op.Swap), (10, Op.Ld),
         (6, Op.Aug), (5, Op.ModPr), (4, Op.ModT), (3, Op.DbgRd), (3, Op.DbgWr), (2, Op.RdInfo),
-        (14, Op.Enter), (8, Op.Resume), (4, Op.Exit), (8, Op.Aex), (4, Op.Report), (5, Op.GetKey),
-        (9, Op.Accept), (5, Op.ModPe), (5, Op.AcceptCopy), (5, Op.DecCssa), (1, Op.AnyEnclu), (4, Op.Poke), (3, Op.Map),
+        (16, Op.Enter), (8, Op.Resume), (4, Op.Exit), (8, Op.Aex), (4, Op.Report), (5, Op.GetKey),
+        (9, Op.Accept), (5, Op.ModPe), (5, Op.AcceptCopy), (9, Op.DecCssa), (1, Op.AnyEnclu), (4, Op.Poke), (3, Op.Map),
     ];
 
     private static readonly (int Weight, Off Off)[] s_offs =
@@ -22,14 +22,9 @@ internal static class Programs
         (36, Off.None), (1, Off.Page), (1, Off.SecondPage), (1, Off.Outside), (1, Off.Alignment), (1, Off.Field), (1, Off.Bit),
     ];
 
-    private static readonly Op[] s_beyondSgx1 =
-    [
-        Op.TrackC, Op.RdInfo, Op.Aug, Op.ModPr, Op.ModT,
-    ];
-
     public static Arbitrary<LeafProgram> Arbitrary(int length, bool everything)
     {
-        Gen<Op> op = Gen.Frequency(s_weights.Where(w => everything || !s_beyondSgx1.Contains(w.Op)).Select(w => (w.Weight, Gen.Constant(w.Op))));
+        Gen<Op> op = Gen.Frequency(s_weights.Select(w => (w.Weight, Gen.Constant(w.Op))));
         Gen<Off> off = Gen.Frequency(s_offs.Select(o => (o.Weight, Gen.Constant(o.Off))));
         Gen<int> number = Gen.Choose(0, 255);
         Gen<Step> step =
