@@ -14,7 +14,8 @@ internal static class Benchmarks
     [
         new("enclave-build", "ECREATE, EADD and EEXTEND of a whole enclave, against one SHA-256 over the same measured bytes", EnclaveBuild.Run),
         new("enter-exit", "EENTER and EEXIT, and an asynchronous exit with ERESUME, in the model", EnterExit.Run),
-        new("report-key", "EREPORT and EGETKEY", ReportKey.Run),
+        new("report-key", "EREPORT and EGETKEY, against the bare CMACs that they consist of", ReportKey.Run),
+        new("paging-leaves", "EWB and ELDU, against a bare AES-GCM-128 of a page", PagingLeaves.Run),
         new("ecall", "an empty ECALL through the vDSO against two bare ptrace stops; computing inside against outside", EcallUnderSupervision.Run),
         new("start", "softsgx run true against true, and what the supervisor holds in memory", ProgramStart.Run),
     ];

@@ -30,6 +30,15 @@ public class CpuidLeaf12Tests
         Assert.Equal(eax, CpuidLeaf12.Compute(s_features with { Sgx1 = sgx1, Sgx2 = sgx2, EDecCssa = edeccssa }, 0).Eax);
 
     [Fact]
+    public void Sub_leaf_0_has_the_manuals_bits_for_the_rest()
+    {
+        Assert.Equal(1u | (1u << 5), CpuidLeaf12.Compute(s_features with { Enclv = true }, 0).Eax);
+        Assert.Equal(1u | (1u << 6), CpuidLeaf12.Compute(s_features with { Oversub = true }, 0).Eax);
+        Assert.Equal(1u | (1u << 7), CpuidLeaf12.Compute(s_features with { EVerifyReport2 = true }, 0).Eax);
+        Assert.Equal(1u | (1u << 10), CpuidLeaf12.Compute(s_features with { EUpdateSvn = true }, 0).Eax);
+    }
+
+    [Fact]
     public void Sub_leaf_1_tells_attributes_and_xfrm() =>
         Assert.Equal(new CpuidResult(0xB6, 0, 0xE7, 0x1), CpuidLeaf12.Compute(s_features, 1));
 

@@ -26,6 +26,36 @@ public class LeafTableTests
     [Fact]
     public void There_is_no_leaf_behind_the_last() => Assert.Null(LeafTable.Find(LeafKind.ENCLU, 10));
 
+    [Fact]
+    public void What_is_not_supported_says_why()
+    {
+        Assert.Equal(
+            ["EVERIFYREPORT2", "EDECVIRTCHILD", "EINCVIRTCHILD", "ESETCONTEXT"],
+            LeafTable.All.Where(leaf => leaf.Support == LeafSupport.NotSupported).Select(leaf => leaf.Name));
+        Assert.All(LeafTable.All, leaf => Assert.Equal(leaf.Support == LeafSupport.NotSupported, leaf.Reason.Length > 0));
+        Assert.All(LeafTable.All, leaf => Assert.Contains(leaf.Name, leaf.Source, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(EnclsLeaf.EINIT, LeafFeature.SGX1)]
+    [InlineData(EnclsLeaf.EWB, LeafFeature.SGX1)]
+    [InlineData(EnclsLeaf.EAUG, LeafFeature.SGX2)]
+    [InlineData(EnclsLeaf.EMODT, LeafFeature.SGX2)]
+    [InlineData(EnclsLeaf.ETRACKC, LeafFeature.OSS)]
+    [InlineData(EnclsLeaf.ELDUC, LeafFeature.OSS)]
+    [InlineData(EnclsLeaf.EUPDATESVN, LeafFeature.EUPDATESVN)]
+    public void Leaves_belong_to_the_feature_that_enumerates_them(EnclsLeaf leaf, LeafFeature feature) =>
+        Assert.Equal(feature, LeafTable.Find(LeafKind.ENCLS, (uint)leaf)?.Feature);
+
+    [Fact]
+    public void Gaps_between_numbers_are_no_leaves()
+    {
+        Assert.Null(LeafTable.Find(LeafKind.ENCLS, 0x14));
+        Assert.Null(LeafTable.Find(LeafKind.ENCLS, 0x19));
+        Assert.Null(LeafTable.Find(LeafKind.ENCLV, 3));
+        Assert.Null(LeafTable.Find(LeafKind.ENCLS, uint.MaxValue));
+    }
+
     [Theory]
     [InlineData(SgxError.SGX_INVALID_SIG_STRUCT, 1)]
     [InlineData(SgxError.SGX_INVALID_SIGNATURE, 8)]

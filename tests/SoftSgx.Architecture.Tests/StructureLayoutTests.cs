@@ -58,6 +58,7 @@ public class StructureLayoutTests
         { nameof(ExInfo), 16, ExInfo.Size, Unsafe.SizeOf<ExInfo>() },
         { nameof(ExitInfo), 4, ExitInfo.Size, Unsafe.SizeOf<ExitInfo>() },
         { nameof(Pcmd), 128, Pcmd.Size, Unsafe.SizeOf<Pcmd>() },
+        { nameof(RdInfo), 32, RdInfo.Size, Unsafe.SizeOf<RdInfo>() },
         { nameof(VersionArray), 4096, VersionArray.Size, Unsafe.SizeOf<VersionArray>() },
         { nameof(SgxAttributes), 16, SgxAttributes.Size, Unsafe.SizeOf<SgxAttributes>() },
         { nameof(Hash256), 32, Hash256.Size, Unsafe.SizeOf<Hash256>() },
@@ -239,6 +240,11 @@ public class StructureLayoutTests
         At<Pcmd, ulong>(data, "EnclaveId", 64, (ref Pcmd s) => ref s.EnclaveId);
         At<Pcmd, Reserved40>(data, "Reserved", 72, (ref Pcmd s) => ref s.Reserved);
         At<Pcmd, Key128>(data, "Mac", 112, (ref Pcmd s) => ref s.Mac);
+
+        At<RdInfo, RdInfoStatus>(data, "Status", 0, (ref RdInfo s) => ref s.Status);
+        At<RdInfo, SecInfoFlags>(data, "Flags", 8, (ref RdInfo s) => ref s.Flags);
+        At<RdInfo, ulong>(data, "EnclaveContext", 16, (ref RdInfo s) => ref s.EnclaveContext);
+        At<RdInfo, Reserved8>(data, "Reserved", 24, (ref RdInfo s) => ref s.Reserved);
 
         At<VersionArray, VersionArray.VersionSlots>(data, "Slots", 0, (ref VersionArray s) => ref s.Slots);
 

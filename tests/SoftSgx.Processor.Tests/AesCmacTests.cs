@@ -20,6 +20,10 @@ public class AesCmacTests
         byte[] message = Convert.FromHexString(Message)[..length];
 
         Assert.Equal(expected, AesCmac.Compute(Convert.FromHexString(Key), message).ToString());
+        using AesCmac kept = new(Convert.FromHexString(Key));
+        Assert.Equal(expected, kept.Compute(message).ToString());
+        using PortableAesCmac portable = new(Convert.FromHexString(Key));
+        Assert.Equal(expected, portable.Compute(message).ToString());
     }
 
     [Theory]
@@ -36,7 +40,11 @@ public class AesCmacTests
         byte[] message = new byte[length];
         new Random(4493).NextBytes(message);
 
-        Assert.Equal(Convert.ToHexStringLower(Plain(Convert.FromHexString(Key), message)), AesCmac.Compute(Convert.FromHexString(Key), message).ToString());
+        string expected = Convert.ToHexStringLower(Plain(Convert.FromHexString(Key), message));
+
+        Assert.Equal(expected, AesCmac.Compute(Convert.FromHexString(Key), message).ToString());
+        using PortableAesCmac portable = new(Convert.FromHexString(Key));
+        Assert.Equal(expected, portable.Compute(message).ToString());
     }
 
     private static byte[] Plain(byte[] key, byte[] message)
