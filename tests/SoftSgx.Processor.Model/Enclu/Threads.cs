@@ -151,11 +151,11 @@ public sealed partial class ModelProcessor
 
         ref Tcs tcs = ref TcsAt(tcsPage);
         enclave = entry.Enclave!;
-        const TcsFlags Known = TcsFlags.DBGOPTIN | TcsFlags.AEXNOTIFY;
+        TcsFlags known = TcsFlags.DBGOPTIN | (configuration.Attributes.HasFlag(AttributeFlags.AEXNOTIFY) ? TcsFlags.AEXNOTIFY : 0);
         bool aexNotify = enclave.Secs.Attributes.Flags.HasFlag(AttributeFlags.AEXNOTIFY);
         if (tcs.OSsa % PageSize != 0) return Outcome.GP;
         if (tcs.OFsBase % PageSize != 0 || tcs.OGsBase % PageSize != 0) return Outcome.GP;
-        if ((tcs.Flags & ~Known) != 0) return Outcome.GP;
+        if ((tcs.Flags & ~known) != 0) return Outcome.GP;
         if (!enclave.IsInitialized) return Outcome.GP;
         if (!enclave.Secs.Attributes.Flags.HasFlag(AttributeFlags.MODE64BIT)) return Outcome.GP;
         if ((enclave.Secs.Attributes.Xfrm & ~configuration.Xfrm) != 0) return Outcome.GP;
