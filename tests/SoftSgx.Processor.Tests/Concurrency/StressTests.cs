@@ -134,7 +134,7 @@ internal sealed class StressThread(StressPlatform platform, int index)
     private const ulong DataOffset = 2 * PageSize;
     private const ulong SsaOffset = 4 * PageSize;
     private static readonly byte[] s_tcs = NewTcs();
-    private static readonly byte[] s_data = new byte[4096];
+    private static readonly byte[] s_data = NewData();
     private readonly Random _random = new(index + 1);
     private readonly byte[] _xsave = new byte[1024];
     private RegisterFile _registers;
@@ -194,6 +194,14 @@ internal sealed class StressThread(StressPlatform platform, int index)
         return Bytes.Of(in tcs).ToArray();
     }
 
+    /// <summary>At offset 512 a KEYREQUEST for a seal key; as a TARGETINFO it names nobody.</summary>
+    private static byte[] NewData()
+    {
+        byte[] data = new byte[4096];
+        data[512] = (byte)KeyName.SEAL_KEY;
+        return data;
+    }
+
     private int AnyPage() => _random.Next(StressPlatform.Pages);
 
     /// <summary>A page that looks right at the moment; another thread may have changed that before the leaf runs.</summary>
@@ -223,6 +231,9 @@ internal sealed class StressThread(StressPlatform platform, int index)
     {
         int range = _random.Next(StressPlatform.EnclaveRanges);
         Secs secs = NewSecs(range);
+        int old = PageOf((epcm, page) => epcm.IsValid(page) && epcm.TypeOf(page) == PageType.PT_SECS && Processor.SecsOf(page).BaseAddress == secs.BaseAddress);
+        if (Epcm.IsValid(old) && Epcm.TypeOf(old) == PageType.PT_SECS) return TearDown(old);
+
         int secsPage = FreePage();
         LeafResult result = ECreate.Execute(Processor, Bytes.Of(in secs), SecInfo.For(PageType.PT_SECS, 0), 0, secsPage);
         Done("ECREATE", result);
@@ -241,13 +252,28 @@ internal sealed class StressThread(StressPlatform platform, int index)
         return 6 + Done("EINIT", EInit.Execute(Processor, Logical, Bytes.Of(in sig), secsPage, Bytes.Of(in token)));
     }
 
+    private int TearDown(int secs)
+    {
+        int leaves = 1;
+        for (int page = 0; page < StressPlatform.Pages; page++)
+        {
+            if (page == secs || !Epcm.IsValid(page) || Epcm.EnclaveSecs(page) != secs) continue;
+            LeafResult result = ERemove.Execute(Processor, page);
+            leaves += Done("EREMOVE", result);
+            if (!result.IsSuccess) return leaves;
+        }
+
+        return leaves + Done("EREMOVE", ERemove.Execute(Processor, secs));
+    }
+
     private int Outside()
     {
         int choice = _random.Next(100);
         if (choice >= 40) return Encls(choice);
 
-        int tcs = PageOf(PageType.PT_TCS);
         bool resume = choice < 15;
+        int tcs = PageOf((epcm, page) => epcm.IsValid(page) && epcm.TypeOf(page) == PageType.PT_TCS && !epcm.IsBlocked(page)
+            && (!resume || Processor.TcsOf(page).CSsa > 0));
         _registers = new RegisterFile
         {
             Rax = (ulong)(resume ? EncluLeaf.ERESUME : EncluLeaf.EENTER),
