@@ -12,11 +12,14 @@ internal sealed class TestPlatform
 
     private int _next;
 
-    public TestPlatform(ProcessorConfiguration? configuration = null, string seed = "one platform", int pages = 256)
+    public TestPlatform(ProcessorConfiguration? configuration = null, string seed = "one platform", int pages = 256, byte[]? pagingKey = null)
     {
         Frames = new ArrayFrames(pages);
-        Processor = new SgxProcessor(
-            configuration ?? new ProcessorConfiguration(), PlatformSecrets.FromSeed(System.Text.Encoding.ASCII.GetBytes(seed)), pages, Frames);
+        configuration ??= new ProcessorConfiguration();
+        PlatformSecrets secrets = PlatformSecrets.FromSeed(System.Text.Encoding.ASCII.GetBytes(seed));
+        Processor = pagingKey is null
+            ? new SgxProcessor(configuration, secrets, pages, Frames)
+            : new SgxProcessor(configuration, secrets, pages, Frames, pagingKey);
     }
 
     public ArrayFrames Frames { get; }
