@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics;
+using System.Security.Cryptography;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Processor.Tests;
@@ -32,7 +33,7 @@ internal sealed class TestSigner
         "877cda381fdb8f5851bcbf0f1978a0420b5b9c914b77d85911f50f96dee68c5b6a6796c63bcc76c3581d26db6879b517";
 
     private readonly BigInteger _modulus;
-    private readonly BigInteger _private;
+    private readonly RSA _rsa;
 
     private TestSigner(string p, string q)
     {
@@ -43,7 +44,18 @@ internal sealed class TestSigner
 
         // 3·d = 1 mod φ, and φ mod 3 is 1 or 2, so d = (1 + kφ) / 3 for the k that makes it whole.
         BigInteger k = phi % 3 == 2 ? 1 : 2;
-        _private = (1 + (k * phi)) / 3;
+        BigInteger d = (1 + (k * phi)) / 3;
+        _rsa = RSA.Create(new RSAParameters
+        {
+            Modulus = BigEndian(_modulus, 384),
+            Exponent = [3],
+            D = BigEndian(d, 384),
+            P = BigEndian(first, 192),
+            Q = BigEndian(second, 192),
+            DP = BigEndian(d % (first - 1), 192),
+            DQ = BigEndian(d % (second - 1), 192),
+            InverseQ = BigEndian(BigInteger.ModPow(second, first - 2, first), 192),
+        });
     }
 
     public static TestSigner First { get; } = new(FirstP, FirstQ);
@@ -79,13 +91,22 @@ internal sealed class TestSigner
     public void Sign(ref SigStruct sig)
     {
         Write(_modulus, ref sig.Modulus);
-        BigInteger message = new(EnclaveSignature.EncodedMessage(in sig), isUnsigned: true, isBigEndian: true);
-        BigInteger signature = BigInteger.ModPow(message, _private, _modulus);
+        byte[] signed = _rsa.SignHash(
+            EnclaveSignature.SignedDigest(in sig).AsReadOnlySpan().ToArray(), HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        BigInteger signature = new(signed, isUnsigned: true, isBigEndian: true);
         BigInteger q1 = BigInteger.DivRem(signature * signature, _modulus, out BigInteger square);
         BigInteger q2 = square * signature / _modulus;
         Write(signature, ref sig.Signature);
         Write(q1, ref sig.Q1);
         Write(q2, ref sig.Q2);
+    }
+
+    private static byte[] BigEndian(BigInteger value, int length)
+    {
+        byte[] digits = value.ToByteArray(isUnsigned: true, isBigEndian: true);
+        byte[] bytes = new byte[length];
+        digits.CopyTo(bytes, length - digits.Length);
+        return bytes;
     }
 
     private static BigInteger Parse(string hex) => BigInteger.Parse("0" + hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);

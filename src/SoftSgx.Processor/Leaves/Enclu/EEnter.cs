@@ -56,8 +56,6 @@ public static class EEnter
 
         if (!EnclaveEntry.IsStillTcs(processor, tcsPage)) return LeafResult.EpcmFault(registers.Rbx, PageFaultError.Write);
         if (!EnclaveEntry.IsAligned(in tcs)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.IsEnterable(processor.Configuration, in secs, in tcs)) return LeafResult.GeneralProtection;
         if (cssa >= tcs.NSsa) return LeafResult.GeneralProtection;
 
@@ -65,6 +63,8 @@ public static class EEnter
         if (!ssa.IsSuccess) return ssa;
         logical.UseSsaFrame(gprPage);
         if (!Canonical.IsCanonical(target)) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
+        if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
         if (!EnclaveEntry.TryActivate(ref tcs)) return LeafResult.GeneralProtection;
 
         // Another thread may have come and gone by this TCS since CSSA was read: then the frame found is not the current one.

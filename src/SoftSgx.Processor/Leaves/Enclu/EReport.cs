@@ -33,6 +33,11 @@ public static class EReport
             registers.Rbx, TargetInfoAlignment, TargetInfo.Size, AccessKind.Read, out Span<byte> targetBytes);
         if (!result.IsSuccess) return result;
 
+        TargetInfo target = MemoryMarshal.Read<TargetInfo>(targetBytes);
+        if (!Bytes.IsZero(in target.Reserved1)) return LeafResult.GeneralProtection;
+        if (!Bytes.IsZero(in target.Reserved2)) return LeafResult.GeneralProtection;
+        if (!Bytes.IsZero(in target.Reserved3)) return LeafResult.GeneralProtection;
+
         result = EnclaveOperand.Find(
             processor, logical, space,
             registers.Rcx, ReportDataAlignment, Bytes64.Size, AccessKind.Read, out Span<byte> dataBytes);
@@ -43,7 +48,6 @@ public static class EReport
             registers.Rdx, ReportAlignment, Report.Size, AccessKind.Write, out Span<byte> output);
         if (!result.IsSuccess) return result;
 
-        TargetInfo target = MemoryMarshal.Read<TargetInfo>(targetBytes);
         Report report = Describe(processor, logical.ActiveSecs);
         report.Body.ReportData = Bytes64.From(dataBytes);
         report.KeyId = Bytes32.From(processor.Secrets.ReportKeyId);

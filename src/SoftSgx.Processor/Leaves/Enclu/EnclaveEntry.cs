@@ -97,7 +97,7 @@ internal static class EnclaveEntry
         gprPage = pages[0];
         if (secs.SsaFrameSize > 1)
         {
-            LeafResult result = FindSsaPage(processor, space, secsPage, frame + frameSize - PageSize, out gprPage);
+            LeafResult result = FindSsaPage(processor, space, secsPage, frame + frameSize - GprSgx.Size, out gprPage);
             if (!result.IsSuccess) return result;
         }
 
@@ -171,7 +171,7 @@ internal static class EnclaveEntry
         const SecInfoFlags ReadWrite = SecInfoFlags.R | SecInfoFlags.W;
 
         if (!epcm.IsAccessible(page)) return false;
-        if (epcm.EnclaveAddress(page) != address) return false;
+        if (epcm.EnclaveAddress(page) != (address & ~PageMask)) return false;
         if (epcm.TypeOf(page) != PageType.PT_REG) return false;
         if (epcm.EnclaveSecs(page) != secsPage) return false;
         if ((epcm.Permissions(page) & ReadWrite) != ReadWrite) return false;
