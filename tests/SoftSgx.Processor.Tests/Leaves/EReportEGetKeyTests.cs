@@ -294,6 +294,9 @@ public class EReportEGetKeyTests
         Assert.Equal(LeafResult.FromFault(Fault.Page(data, Epcm)), Key(data, enclave.LastAddress));
         enclave.Space.Map(data, enclave.DataPage);
 
+        // Reserved bytes of TARGETINFO go before the other operands.
+        Assert.Equal(s_gp, Report(data, absent, data + 1024));
+        enclave.Data.Clear();
         Assert.Equal(s_gp, Report(data + 256, data + 512, data + 1024));
         Assert.Equal(s_gp, Report(data, data + 64, data + 1024));
         Assert.Equal(s_gp, Report(data, data + 512, data + 256));
