@@ -195,7 +195,7 @@ public class EAddEExtendTests
     [Fact]
     public void Building_allocates_nothing_per_page()
     {
-        TestPlatform platform = new(pages: 80);
+        TestPlatform platform = new(pages: 400);
         Secs secs = TestPlatform.DefaultSecs();
         int secsPage = platform.Create(in secs);
         byte[] contents = new byte[4096];
@@ -213,9 +213,15 @@ public class EAddEExtendTests
             }
         }
 
-        Build(1, 10);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Build(10, 80);
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 70 * 8);
+        // A collection that another test causes moves the runtime's own accounts by kilobytes: what counts is the quietest round. A
+        // byte allocated for each page would show in every one.
+        long least = long.MaxValue;
+        for (int round = 0; round < 5; round++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Build(10 + (round * 70), 80 + (round * 70));
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+        Assert.InRange(least, 0, 69);
     }
 }
