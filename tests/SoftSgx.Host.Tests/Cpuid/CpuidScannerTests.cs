@@ -323,11 +323,12 @@ public class CpuidScannerTests
         byte[] code = new byte[1 << 20];
         Assemble(a => { Before(a); a.mov(eax, 7); a.cpuid(); After(a); }).CopyTo(code, 5000);
         List<int> offsets = new(capacity: 16);
-        CpuidScanner.FindSites(code, NoPageBoundary, offsets);
-        offsets.Clear();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        CpuidScanner.FindSites(code, NoPageBoundary, offsets);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long allocated = SoftSgx.Tests.Allocations.Of(() =>
+        {
+            offsets.Clear();
+            CpuidScanner.FindSites(code, NoPageBoundary, offsets);
+        });
+        Assert.Equal(0, allocated);
         Assert.Single(offsets);
     }
 }

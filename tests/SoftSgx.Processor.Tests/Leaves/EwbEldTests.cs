@@ -403,10 +403,7 @@ public class EwbEldTests
             }
         }
 
-        Cycle();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Cycle();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, SoftSgx.Tests.Allocations.Of(Cycle));
         Assert.True(Epcm.IsValid(_enclave.DataPage));
     }
 
