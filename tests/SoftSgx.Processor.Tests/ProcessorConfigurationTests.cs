@@ -71,6 +71,7 @@ public class ProcessorConfigurationTests
         Assert.Equal(0x0B6u, CpuidLeaf12.Compute(configuration.Features, 1).Eax);
         Assert.Equal(0x4B6u, CpuidLeaf12.Compute((configuration with { AexNotify = true }).Features, 1).Eax);
         Assert.Equal(0x036u, CpuidLeaf12.Compute((configuration with { Kss = false }).Features, 1).Eax);
+        Assert.Equal(0x080u, CpuidLeaf12.Compute((configuration with { Attributes = AttributeFlags.CET }).Features, 1).Eax);
         Assert.Equal(0u, CpuidLeaf12.Compute((configuration with { MiscSelect = MiscSelect.None }).Features, 0).Ebx);
     }
 
