@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
+using Xunit.Abstractions;
 
 namespace SoftSgx.Processor.Tests.Concurrency;
 
@@ -8,7 +9,7 @@ namespace SoftSgx.Processor.Tests.Concurrency;
 /// Real threads execute mixed leaves on one processor; they meet from time to time, and then <see cref="EpcmInvariants"/> must hold.
 /// SOFTSGX_SOAK=1 makes it two million leaves.
 /// </summary>
-public sealed class StressTests
+public sealed class StressTests(ITestOutputHelper output)
 {
     private const int ThreadCount = 4;
     private const int LeavesBetweenChecks = 2_000;
@@ -22,7 +23,7 @@ public sealed class StressTests
         ConcurrentDictionary<string, int> outcomes = Run(leaves: 2_000_000);
         foreach ((string outcome, int count) in outcomes.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
-            Console.WriteLine($"{count,9:N0} {outcome}");
+            output.WriteLine($"{count,9:N0} {outcome}");
         }
     }
 

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Xunit.Abstractions;
 
 namespace SoftSgx.Processor.Tests.Differential;
 
@@ -7,7 +8,7 @@ namespace SoftSgx.Processor.Tests.Differential;
 /// The processor against the model: random programs of leaves must give the same results and the same visible state after
 /// every step. Seeds are fixed; SOFTSGX_SOAK=1 goes on until a million leaves have run.
 /// </summary>
-public sealed class DifferentialTests
+public sealed class DifferentialTests(ITestOutputHelper output)
 {
     private const long SoakLeaves = 1_000_000;
 
@@ -37,10 +38,10 @@ public sealed class DifferentialTests
             Check(seed, programs: 100, everything: seed % 8 != 0, outcomes);
         }
 
-        Console.WriteLine($"{outcomes.Values.Sum(n => (long)n):N0} leaves without a difference");
+        output.WriteLine($"{outcomes.Values.Sum(n => (long)n):N0} leaves without a difference");
         foreach ((string outcome, int count) in outcomes.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
-            Console.WriteLine($"{count,9:N0} {outcome}");
+            output.WriteLine($"{count,9:N0} {outcome}");
         }
     }
 
