@@ -76,6 +76,7 @@ internal sealed class EnclaveTransitions
     internal void OnSignalInside(TracedThread thread, ref UserRegs regs, ref SigInfo info)
     {
         bool isException = info.IsSynchronousFault;
+        ForcedSignal forced = isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
         Fault fault = default;
         if (isException)
         {
@@ -86,7 +87,7 @@ internal sealed class EnclaveTransitions
                 (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
             }
         }
-        ExitAndDeliver(thread, ref regs, ref info, fault, isException, isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None);
+        ExitAndDeliver(thread, ref regs, ref info, fault, isException, forced);
     }
 
     private ulong TrapReturn(AddressSpace space) => space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
