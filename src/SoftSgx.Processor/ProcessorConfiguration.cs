@@ -35,7 +35,8 @@ public sealed record ProcessorConfiguration
     public MiscSelect MiscSelect { get; init; } = MiscSelect.EXINFO;
 
     /// <summary>
-    /// Attributes that ECREATE accepts, KSS and AEXNOTIFY apart: those follow <see cref="Kss"/> and <see cref="AexNotify"/>.
+    /// Attributes that ECREATE accepts, KSS and AEXNOTIFY apart: those follow <see cref="Kss"/> and <see cref="AexNotify"/>. CET is
+    /// none of them: it is never enumerated, and ECREATE, EADD and EACCEPT refuse the fields of SECS and TCS that it would have.
     /// </summary>
     public AttributeFlags Attributes { get; init; } =
         AttributeFlags.DEBUG | AttributeFlags.MODE64BIT | AttributeFlags.PROVISIONKEY | AttributeFlags.EINITTOKEN_KEY;
@@ -63,7 +64,7 @@ public sealed record ProcessorConfiguration
 
     /// <summary>Attributes that ECREATE accepts, KSS and AEXNOTIFY among them where they are there.</summary>
     public AttributeFlags SettableAttributes =>
-        (Attributes & ~(AttributeFlags.KSS | AttributeFlags.AEXNOTIFY))
+        (Attributes & ~(AttributeFlags.KSS | AttributeFlags.AEXNOTIFY | AttributeFlags.CET))
         | (Kss ? AttributeFlags.KSS : AttributeFlags.None)
         | (AexNotify ? AttributeFlags.AEXNOTIFY : AttributeFlags.None);
 

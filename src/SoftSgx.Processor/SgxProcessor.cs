@@ -12,6 +12,7 @@ namespace SoftSgx.Processor;
 public sealed class SgxProcessor
 {
     private const int PageShift = 12;
+    private const ulong VersionStep = 8;
 
     private readonly EnclaveState?[] _enclaves;
     private readonly ConcurrentDictionary<ulong, EnclaveState> _evictedUnfinished = new();
@@ -105,8 +106,11 @@ public sealed class SgxProcessor
     internal ref ulong VersionSlot(int vaPage, int vaOffset) =>
         ref MemoryMarshal.Cast<byte, ulong>(Frames.Frame(vaPage))[vaOffset / VersionArray.SlotSize];
 
-    /// <summary>A version that no page was evicted with before; never 0, which means an empty slot.</summary>
-    internal ulong NextVersion() => Interlocked.Increment(ref _lastVersion);
+    /// <summary>
+    /// A version that no page was evicted with before; never 0, which means an empty slot. The low three bits are none of it:
+    /// SDM vol. 3D, EDBGRD (of a version array).
+    /// </summary>
+    internal ulong NextVersion() => Interlocked.Add(ref _lastVersion, VersionStep);
 
     /// <summary>Takes a new paging key. Nothing may be in the EPC; pages evicted before can never be loaded again.</summary>
     internal void RenewPagingKey()

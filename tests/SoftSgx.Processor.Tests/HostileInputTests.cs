@@ -20,11 +20,12 @@ public class HostileInputTests
     public void Enclu_never_throws(int seed)
     {
         Random random = new(seed);
-        TestPlatform platform = new();
+        TestPlatform platform = new(new ProcessorConfiguration { Sgx2 = true, AexNotify = true, EDecCssa = true });
         TestEnclave enclave = TestEnclave.Initialized(platform, new EnclaveOptions
         {
             Misc = MiscSelect.EXINFO,
-            Flags = TestPlatform.Flags | AttributeFlags.KSS | AttributeFlags.PROVISIONKEY,
+            Flags = TestPlatform.Flags | AttributeFlags.KSS | AttributeFlags.PROVISIONKEY | AttributeFlags.AEXNOTIFY,
+            ConfigureTcs = tcs => tcs.Value.Flags = TcsFlags.AEXNOTIFY,
         });
         byte[] xsave = new byte[XsaveLayout.Intel.MaximumSize];
         HashSet<LeafStatus> seen = [];
@@ -57,7 +58,7 @@ public class HostileInputTests
     public void Encls_never_throws()
     {
         Random random = new(4);
-        TestPlatform platform = new(pages: 8);
+        TestPlatform platform = new(new ProcessorConfiguration { Sgx2 = true, Oversub = true, EUpdateSvn = true }, pages: 8);
         byte[] page = new byte[4096];
         byte[] sig = new byte[SigStruct.Size];
         byte[] token = new byte[EInitToken.Size];
@@ -69,16 +70,36 @@ public class HostileInputTests
             Bytes.Of(in secs).CopyTo(page);
             Scribble(random, random.Next(2) == 0 ? page : sig);
             random.NextBytes(token);
-            SecInfo info = SecInfo.For((PageType)random.Next(4), (SecInfoFlags)random.Next(9));
+            SecInfo info = SecInfo.For((PageType)random.Next(5), (SecInfoFlags)random.Next(9));
             int one = random.Next(-1, 10);
             int other = random.Next(-1, 10);
             ulong address = random.Next(3) == 0 ? 0 : Pick(random);
-            LeafResult result = random.Next(5) switch
+            int third = random.Next(-1, 10);
+            int offset = random.Next(-256, 5000) & ~3;
+            Pcmd pcmd = default;
+            RdInfo rdInfo = default;
+            Scribble(random, Bytes.Writable(ref pcmd));
+            LeafResult result = random.Next(20) switch
             {
                 0 => ECreate.Execute(platform.Processor, page, in info, address, one),
                 1 => EAdd.Execute(platform.Processor, page, in info, address, one, other),
                 2 => EExtend.Execute(platform.Processor, one, other, random.Next(-256, 5000) & ~0xF),
                 3 => EInit.Execute(platform.Processor, logical, sig, one, token),
+                4 => EPa.Execute(platform.Processor, (PageType)random.Next(2, 5), one),
+                5 => EBlock.Execute(platform.Processor, one),
+                6 => ETrack.Execute(platform.Processor, one),
+                7 => EWb.Execute(platform.Processor, page, ref pcmd, ref address, one, other, offset),
+                8 => ELdb.Execute(platform.Processor, page, in pcmd, address, one, other, third, offset),
+                9 => ELdu.Execute(platform.Processor, page, in pcmd, address, one, other, third, offset),
+                10 => EDbgRd.Execute(platform.Processor, one, offset, out _),
+                11 => EDbgWr.Execute(platform.Processor, address, one, offset),
+                12 => EAug.Execute(platform.Processor, null, address, one, other),
+                13 => EModPr.Execute(platform.Processor, in info, one),
+                14 => EModT.Execute(platform.Processor, in info, one),
+                15 => ERdInfo.Execute(platform.Processor, ref rdInfo, one),
+                16 => ETrackC.Execute(platform.Processor, one),
+                17 => ELduc.Execute(platform.Processor, page, in pcmd, address, one, other, third, offset),
+                18 => EUpdateSvn.Execute(platform.Processor),
                 _ => ERemove.Execute(platform.Processor, one),
             };
             successes += result.IsSuccess ? 1 : 0;
