@@ -13,7 +13,9 @@ public sealed partial class ModelProcessor(ModelConfiguration configuration)
     private const SecInfoFlags RW = SecInfoFlags.R | SecInfoFlags.W;
 
     private ulong _nextEid = configuration.FirstEid;
-    private ulong _nextVersion = 1;
+
+    // A version stands in bits 63:3 of its slot: EDBGRD looks at those alone to tell whether a slot is in use.
+    private ulong _nextVersion = 8;
 
     /// <summary>What the processor can do.</summary>
     public ModelConfiguration Configuration => configuration;

@@ -64,7 +64,8 @@ public sealed partial class ModelProcessor
         if (entry.Type == PageType.PT_SECS && ChildCount(entry.Enclave!) != 0) return Outcome.Of(SgxError.SGX_CHILD_PRESENT);
 
         ulong eid = entry.IsChild ? entry.Enclave!.Eid : 0;
-        written = new SealedPage(_nextVersion++, entry, eid, entry.Type == PageType.PT_SECS ? [] : [.. Contents[page]]);
+        written = new SealedPage(_nextVersion, entry, eid, entry.Type == PageType.PT_SECS ? [] : [.. Contents[page]]);
+        _nextVersion += 8;
         Span<byte> cell = Contents[vaPage].AsSpan(slot * 8, 8);
         bool occupied = !Bytes.IsZero(cell);
         BinaryPrimitives.WriteUInt64LittleEndian(cell, written.Version);
