@@ -13,7 +13,10 @@ namespace SoftSgx.Processor;
 /// <code>
 /// 63:32 number of the epoch | 31:16 inside since the epoch before | 15:0 inside since this epoch
 /// </code>
-/// <para>The number may wrap: a page that stays blocked through 2^32 ETRACKs has to be tracked once more.</para>
+/// <para>
+/// Each count has room for 65,535 logical processors. The number may wrap: a page that stays blocked through 2^32 ETRACKs has
+/// to be tracked once more.
+/// </para>
 /// </remarks>
 internal struct EntryEpochs
 {

@@ -184,6 +184,55 @@ public class TrackingTests
         Assert.Equal(1u, epochs.Current);
     }
 
+    [Fact]
+    public void No_thread_holds_a_translation_of_a_page_that_was_evicted()
+    {
+        const int Evictions = 3_000;
+        int holding = 0;
+        bool done = false;
+        int entries = 0;
+        Thread worker = new(() =>
+        {
+            while (!Volatile.Read(ref done))
+            {
+                RegisterFile registers = _enclave.EnterOk();
+                if (Processor.Epcm.IsAccessible(_enclave.DataPage))
+                {
+                    Volatile.Write(ref holding, 1);
+                    Thread.SpinWait(20);
+                    Volatile.Write(ref holding, 0);
+                }
+
+                Leave(ref registers);
+                entries++;
+            }
+        })
+        {
+            IsBackground = true,
+        };
+        worker.Start();
+        for (int i = 0; i < Evictions; i++)
+        {
+            Block();
+            while (!ETrack.Execute(Processor, _enclave.SecsPage).IsSuccess) Thread.SpinWait(1);
+            _evicted.LinearAddress = 0;
+            LeafResult result = Write();
+            while (!result.IsSuccess)
+            {
+                Assert.Equal(s_notTracked, result);
+                result = Write();
+            }
+
+            Assert.Equal(0, Volatile.Read(ref holding));
+            Assert.Equal(LeafResult.Ok, _evicted.Load(_platform, _enclave.SecsPage, _enclave.DataPage));
+        }
+
+        Volatile.Write(ref done, true);
+        worker.Join();
+        Assert.True(entries > 0);
+        Assert.Equal(0, Processor.StateOf(_enclave.SecsPage).ThreadsInside);
+    }
+
     private void Block() => Assert.Equal(LeafResult.Ok, EBlock.Execute(Processor, _enclave.DataPage));
 
     private void Track(LeafResult expected) => Assert.Equal(expected, ETrack.Execute(Processor, _enclave.SecsPage));
