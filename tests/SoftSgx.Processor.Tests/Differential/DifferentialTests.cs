@@ -16,7 +16,7 @@ public sealed class DifferentialTests(ITestOutputHelper output)
 
     [Theory]
     [MemberData(nameof(Seeds))]
-    public void ProcessorAndModelAgree(ulong seed, bool everything) => Check(seed, programs: 40, everything, []);
+    public void ProcessorAndModelAgree(ulong seed, bool everything) => Check(seed, programs: 80, everything, []);
 
     /// <summary>Every step must come to its point often: a generator that only produces faults would prove nothing.</summary>
     [Fact]

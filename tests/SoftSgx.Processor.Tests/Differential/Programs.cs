@@ -19,7 +19,7 @@ internal static class Programs
 
     private static readonly (int Weight, Off Off)[] s_offs =
     [
-        (36, Off.None), (1, Off.Page), (1, Off.SecondPage), (1, Off.Outside), (1, Off.Alignment), (1, Off.Field), (1, Off.Bit),
+        (40, Off.None), (1, Off.Page), (1, Off.SecondPage), (1, Off.Outside), (1, Off.Alignment), (3, Off.Field), (1, Off.Bit),
     ];
 
     public static Arbitrary<LeafProgram> Arbitrary(int length, bool everything)
