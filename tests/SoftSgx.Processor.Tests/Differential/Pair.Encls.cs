@@ -99,7 +99,7 @@ internal sealed partial class Pair
         secs.MiscSelect = step.C % 3 == 0 ? MiscSelect.EXINFO : 0;
         secs.Attributes.Flags = AttributeFlags.MODE64BIT;
         if (step.B % 3 == 0) secs.Attributes.Flags |= AttributeFlags.DEBUG;
-        if (step.C % 5 == 1) secs.Attributes.Flags |= AttributeFlags.AEXNOTIFY;
+        if (step.C % 3 == 1) secs.Attributes.Flags |= AttributeFlags.AEXNOTIFY;
         if (step.C % 5 == 2) secs.Attributes.Flags |= AttributeFlags.PROVISIONKEY;
         if (step.C % 7 == 3) secs.Attributes.Flags |= AttributeFlags.EINITTOKEN_KEY;
         if (step.C % 2 == 1)

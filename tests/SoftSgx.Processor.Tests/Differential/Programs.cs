@@ -14,7 +14,7 @@ internal static class Programs
         (2, Op.Pa), (6, Op.Block), (6, Op.Track), (2, Op.TrackC), (7, Op.Wb), (4, Op.Swap), (10, Op.Ld),
         (6, Op.Aug), (5, Op.ModPr), (4, Op.ModT), (3, Op.DbgRd), (3, Op.DbgWr), (2, Op.RdInfo),
         (16, Op.Enter), (8, Op.Resume), (4, Op.Exit), (8, Op.Aex), (4, Op.Report), (5, Op.GetKey),
-        (9, Op.Accept), (5, Op.ModPe), (5, Op.AcceptCopy), (9, Op.DecCssa), (1, Op.AnyEnclu), (4, Op.Poke), (3, Op.Map),
+        (9, Op.Accept), (5, Op.ModPe), (5, Op.AcceptCopy), (9, Op.DecCssa), (1, Op.AnyEnclu), (7, Op.Poke), (3, Op.Map),
     ];
 
     private static readonly (int Weight, Off Off)[] s_offs =
