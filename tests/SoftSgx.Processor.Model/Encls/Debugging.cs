@@ -15,7 +15,7 @@ public sealed partial class ModelProcessor
     public Outcome EDbgRd(int page, int offset, out ulong value)
     {
         value = 0;
-        if (offset % 8 != 0) return Outcome.GP;
+        if (offset is < 0 or >= 4096 || offset % 8 != 0) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (EntryOf(page) is not { } entry) return Outcome.PF(page);
         if (entry.Type is not (PageType.PT_REG or PageType.PT_TCS or PageType.PT_VA)) return Outcome.PF(page);
@@ -37,7 +37,7 @@ public sealed partial class ModelProcessor
     /// <summary>ENCLS[EDBGWR].</summary>
     public Outcome EDbgWr(int page, int offset, ulong value)
     {
-        if (offset % 8 != 0) return Outcome.GP;
+        if (offset is < 0 or >= 4096 || offset % 8 != 0) return Outcome.GP;
         if (!IsEpc(page)) return Outcome.PF(page);
         if (EntryOf(page) is not { } entry) return Outcome.PF(page);
         if (entry.Type is not (PageType.PT_REG or PageType.PT_TCS)) return Outcome.PF(page);
@@ -49,7 +49,7 @@ public sealed partial class ModelProcessor
         return Outcome.Ok;
     }
 
-    /// <summary>ENCLS[ERDINFO]: the entry, whether it has children; ENCLAVECONTEXT is left to the caller.</summary>
+    /// <summary>ENCLS[ERDINFO]: the entry, and whether it has children. ENCLAVECONTEXT is where the enclave's SECS is.</summary>
     public Outcome ERdInfo(int page, out ModelEntry? entry, out bool childPresent)
     {
         entry = null;

@@ -60,7 +60,7 @@ internal sealed partial class Pair
     private int FreePage(Step step, int index)
     {
         if (step.Off == Off.Page) return index % PageCount;
-        if (step.Off == Off.Outside) return step.B % 2 == 0 ? -1 : PageCount;
+        if (step.Off == Off.Outside && step.A % 2 == 0) return step.B % 2 == 0 ? -1 : PageCount;
         List<int> pages = [.. Enumerable.Range(0, PageCount).Where(page => !_model.Epcm.ContainsKey(page))];
         return pages.Count == 0 ? index % PageCount : pages[index % pages.Count];
     }
@@ -82,7 +82,8 @@ internal sealed partial class Pair
         foreach (int index in layout)
         {
             AddAt(plain, secs, index);
-            if (index < TcsPages) ExtendAt(secs, _model.Epcm.Keys.First(p => _model.Epcm[p] is { Type: PageType.PT_TCS } e && e.Enclave!.SecsPage == secs), 0);
+            int tcs = _model.Epcm.FirstOrDefault(pair => pair.Value.Type == PageType.PT_TCS && pair.Value.Enclave!.SecsPage == secs).Key;
+            if (index < TcsPages) ExtendAt(secs, tcs, 0);
         }
 
         InitAt(plain, secs);
@@ -98,7 +99,7 @@ internal sealed partial class Pair
         secs.MiscSelect = step.C % 3 == 0 ? MiscSelect.EXINFO : 0;
         secs.Attributes.Flags = AttributeFlags.MODE64BIT;
         if (step.B % 3 == 0) secs.Attributes.Flags |= AttributeFlags.DEBUG;
-        if (step.C % 5 == 1) secs.Attributes.Flags |= AttributeFlags.AEXNOTIFY;
+        if (step.C % 3 == 1) secs.Attributes.Flags |= AttributeFlags.AEXNOTIFY;
         if (step.C % 5 == 2) secs.Attributes.Flags |= AttributeFlags.PROVISIONKEY;
         if (step.C % 7 == 3) secs.Attributes.Flags |= AttributeFlags.EINITTOKEN_KEY;
         if (step.C % 2 == 1)
@@ -108,6 +109,7 @@ internal sealed partial class Pair
             secs.ConfigSvn = (ushort)(step.B % 4);
         }
 
+        if (step.C % 13 == 8) secs.Attributes.Flags &= ~AttributeFlags.MODE64BIT;
         secs.Attributes.Xfrm = step.B % 2 == 0 ? 7UL : 3;
         secs.IsvSvn = (ushort)step.B;
         SecInfo info = SecInfo.For(PageType.PT_SECS, 0);
@@ -191,8 +193,8 @@ internal sealed partial class Pair
         tcs.OEntry = 0x2040;
         tcs.OFsBase = PageSize;
         tcs.OGsBase = 2 * PageSize;
-        tcs.FsLimit = step.Noise % 7 == 0 ? 0xFFFu : 0xFFFF_FFFF;
-        tcs.GsLimit = 0xFFFF_FFFF;
+        tcs.FsLimit = step.Noise % 7 == 0 ? 0xFFFu : step.Noise % 11 == 0 ? 0x10u : 0xFFFF_FFFF;
+        tcs.GsLimit = step.Noise % 17 == 0 ? 0x10u : 0xFFFF_FFFF;
         tcs.Flags = enclave is not null && enclave.Secs.Attributes.Flags.HasFlag(AttributeFlags.AEXNOTIFY) ? TcsFlags.AEXNOTIFY : 0;
         if (step.Noise % 9 == 0) tcs.Flags |= TcsFlags.DBGOPTIN;
         if (step.Off != Off.Field) return tcs;
@@ -279,7 +281,7 @@ internal sealed partial class Pair
 
     private static void MisconfigureSig(Step step, ref SigStruct sig)
     {
-        switch (step.Noise % 12)
+        switch (step.Noise % 13)
         {
             case 0: sig.Vendor = 1; break;
             case 1: sig.EnclaveHash.AsSpan()[0] ^= 1; break;
@@ -292,6 +294,7 @@ internal sealed partial class Pair
             case 8: sig.IsvFamilyId.AsSpan()[5] ^= 1; break;
             case 9: sig.Exponent = 5; break;
             case 10: Bytes.Writable(ref sig.Reserved2)[0] = 1; break;
+            case 11: sig.CetAttributes = 1; break;
             default: sig.Vendor = 0x8086; break;
         }
     }
@@ -306,6 +309,7 @@ internal sealed partial class Pair
         token.CpuSvnLe.AsSpan()[0] = 1;
         token.IsvSvnLe = (ushort)step.A;
         token.KeyId.AsSpan().Fill((byte)step.C);
+        if (step.A % 4 == 0) token.MaskedAttributesLe.Flags = AttributeFlags.DEBUG;
         if (step.Off == Off.SecondPage)
         {
             switch (step.Noise % 8)
@@ -518,6 +522,7 @@ internal sealed partial class Pair
         int page = AnyPage(step, step.A, entry => entry.Type != PageType.PT_SECS);
         int offset = step.B % 32 * 8;
         if (step.Off == Off.Alignment) offset += 4;
+        if (step.Off == Off.Field) offset = 4096;
         LeafResult real = EDbgRd.Execute(_processor, page, offset, out ulong value);
         Outcome expected = Expect("EDBGRD", $"page {page}+{offset:x}", _model.EDbgRd(page, offset, out ulong wanted), real);
         if (expected.IsOk) Same("RBX", wanted, value);
@@ -528,6 +533,7 @@ internal sealed partial class Pair
         int page = AnyPage(step, step.A, entry => entry.IsChild);
         int offset = step.B % 4 == 0 ? 8 : step.B % 16 * 8;
         if (step.Off == Off.Alignment) offset += 4;
+        if (step.Off == Off.Field) offset = 4096;
         ulong value = _model.Epcm.GetValueOrDefault(page)?.Type == PageType.PT_TCS ? (ulong)(step.C % 5) : (ulong)step.Noise;
         LeafResult real = EDbgWr.Execute(_processor, value, page, offset);
         Expect("EDBGWR", $"page {page}+{offset:x} := {value:x}", _model.EDbgWr(page, offset, value), real);
@@ -542,6 +548,7 @@ internal sealed partial class Pair
         if (!expected.IsOk) return;
 
         Same("RDINFO.FLAGS", entry!.Flags | (entry.Blocked ? Architecture.RdInfo.Blocked : 0), info.Flags);
+        Same("RDINFO.ENCLAVECONTEXT", (ulong)(entry.Enclave?.SecsPage ?? 0) * PageSize, info.EnclaveContext);
         Same("RDINFO.STATUS", childPresent ? RdInfoStatus.CHLDPRESENT : 0, info.Status);
     }
 

@@ -14,6 +14,7 @@ internal sealed partial class Pair
     private const int TargetOffset = 1536;
     private const int DataOffset = 2048;
     private const int ReportOffset = 2560;
+    private const ulong ReturnAddress = 0x40_2003;
 
     private void ExecuteAsThread(Step step)
     {
@@ -111,7 +112,7 @@ internal sealed partial class Pair
             Rax = (ulong)(resume ? EncluLeaf.ERESUME : EncluLeaf.EENTER),
             Rbx = choices.Count == 0 || step.Off == Off.Page ? FirstBase + ((ulong)(step.B % 32) * PageSize) : choices[step.B % choices.Count].Address,
             Rcx = step.Off == Off.Field ? 0x8000_0000_0000 : 0x40_1000UL + (ulong)step.C,
-            Rip = 0x40_2003,
+            Rip = ReturnAddress,
             Rsp = 0x7FFE_0000UL + ((ulong)step.C * 16),
             Rbp = 0x7FFE_8000,
             Rflags = 0x202 | (step.C % 4 == 1 ? Rflags.TF : 0) | (step.C % 3 == 1 ? Rflags.CF : 0),
@@ -135,6 +136,7 @@ internal sealed partial class Pair
         Expect(leaf, operands, expected, real);
         CompareRegisters(model, in registers);
         thread.Registers = registers;
+        if (leaf == nameof(EncluLeaf.ERESUME) && expected.IsOk && registers.Rcx == ReturnAddress) Count(Notified);
         return expected;
     }
 
@@ -146,6 +148,8 @@ internal sealed partial class Pair
         registers.Rax = (ulong)step.Noise;
         registers.R8 = (ulong)step.A;
         registers.R15 = (ulong)step.B;
+        registers.FsBase = (ulong)step.A << 12;
+        registers.GsBase = (ulong)step.C << 12;
         registers.Rflags = 0x202 | ((ulong)step.C * 0x41 & (Rflags.Arithmetic | Rflags.DF | Rflags.RF | Rflags.AC));
         for (int i = 0; i < XsaveLength; i++)
         {
@@ -172,6 +176,7 @@ internal sealed partial class Pair
         target.Attributes.Flags = (AttributeFlags)step.C;
         target.MiscSelect = (MiscSelect)(step.B % 2);
         target.ConfigSvn = (ushort)step.C;
+        target.CetAttributes = (byte)(step.A % 3);
         target.ConfigId.AsSpan()[1] = (byte)step.B;
         if (step.Off == Off.Field) Bytes.Writable(ref target)[(step.C % 3) switch { 0 => 49, 1 => 60, _ => 200 }] = 1;
         if (step.Off == Off.Bit) Flip(Bytes.Writable(ref target), step.Noise);
@@ -201,6 +206,7 @@ internal sealed partial class Pair
         if (step.C % 16 == 15) request.CpuSvn.AsSpan()[9] = 1;
         request.AttributeMask = new SgxAttributes((AttributeFlags)step.B, (ulong)step.C);
         request.MiscMask = (MiscSelect)(step.A % 2);
+        request.CetAttributesMask = (byte)(step.A % 3);
         request.KeyId.AsSpan().Fill((byte)step.A);
         if (step.Off == Off.Field) request.KeyName = (KeyName)(step.B % 8);
         if (step.Off == Off.Bit) Flip(Bytes.Writable(ref request), step.Noise);
@@ -218,7 +224,7 @@ internal sealed partial class Pair
         ModelEnclave enclave = thread.Model.Enclave!;
         List<ModelEntry> waiting =
         [
-            .. _model.Epcm.Values.Where(e => e.Enclave == enclave && e.IsChild && (e.Pending || (step.Op != Op.AcceptCopy && (e.Modified || e.PermissionRestricted)))),
+            .. _model.Epcm.Values.Where(e => e.Enclave == enclave && e.IsChild && (e.Pending || ((step.Op != Op.AcceptCopy || step.B % 4 == 0) && (e.Modified || e.PermissionRestricted)))),
         ];
         ModelEntry? entry = Pick(waiting, step.C);
         SecInfo info = default;

@@ -56,6 +56,9 @@ internal sealed partial class Pair
         }
     }
 
+    /// <summary>Counted when ERESUME delivers an AEX notification.</summary>
+    public const string Notified = "ERESUME (notification)";
+
     /// <summary>The leaves that programs are expected to bring to success.</summary>
     public static IEnumerable<string> Leaves =>
         Enum.GetNames<EnclsLeaf>().Except(["EUPDATESVN"]).Concat(Enum.GetNames<EncluLeaf>().Except(["EVERIFYREPORT2"]));
@@ -107,13 +110,15 @@ internal sealed partial class Pair
     {
         _listing.Append(leaf).Append(' ').Append(operands).Append(" → ").Append(expected).Append('\n');
         string key = $"{leaf}: {(expected.Fault is { } fault ? $"#{fault.Kind}" : expected.Error.ToString())}";
-        _outcomes[key] = _outcomes.GetValueOrDefault(key) + 1;
+        Count(key);
 
         Outcome got = new(actual.Error, actual.Status == LeafStatus.Fault ? actual.Fault : null, actual.Carry);
         if (got != expected) Differ($"the processor says {got}");
         Compare();
         return expected;
     }
+
+    private void Count(string outcome) => _outcomes[outcome] = _outcomes.GetValueOrDefault(outcome) + 1;
 
     private void Compare()
     {
