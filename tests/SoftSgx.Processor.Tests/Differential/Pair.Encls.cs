@@ -123,7 +123,7 @@ internal sealed partial class Pair
 
     private static void MisconfigureSecs(Step step, ref Secs secs, ref SecInfo info, ref ulong address)
     {
-        switch (step.Noise % 22)
+        switch (step.Noise % 23)
         {
             case 0: secs.EnclaveSize = 4096; break;
             case 1: secs.EnclaveSize = 0x18000; break;
@@ -146,6 +146,7 @@ internal sealed partial class Pair
             case 18: secs.Attributes.Flags &= ~AttributeFlags.MODE64BIT; secs.EnclaveSize = 1UL << 31; secs.BaseAddress = 0; break;
             case 19: secs.Attributes.Flags &= ~AttributeFlags.MODE64BIT; secs.BaseAddress = 1UL << 32; break;
             case 20: secs.EnclaveSize = 8192; break;
+            case 21: secs.EnclaveSize = 1UL << 32; secs.BaseAddress = 0; break;
             default: info.Flags |= (SecInfoFlags)(1UL << 20); break;
         }
     }
@@ -268,6 +269,7 @@ internal sealed partial class Pair
         sig.IsvSvn = (ushort)(step.C % 4);
         if (attributes.Flags.HasFlag(AttributeFlags.KSS)) sig.IsvFamilyId.AsSpan().Fill((byte)step.B);
         sig.IsvExtProdId.AsSpan().Fill((byte)step.C);
+        sig.CetAttributes = (byte)(step.A % 3);
         if (step.Off == Off.Field) MisconfigureSig(step, ref sig);
         signer.Sign(ref sig);
         if (step.Off == Off.Bit && step.B % 2 == 0) Flip(Bytes.Writable(ref sig), step.Noise);

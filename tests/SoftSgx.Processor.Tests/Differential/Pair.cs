@@ -69,6 +69,8 @@ internal sealed partial class Pair
         {
             Execute(step);
         }
+
+        Concurrency.EpcmInvariants.Check(_processor, [.. _threads.Select(thread => thread.Real)]);
     }
 
     /// <summary>One logical processor on both sides.</summary>
