@@ -14,8 +14,6 @@ internal sealed class OpenDevices
     /// <summary>True if a device was ever opened and may still be.</summary>
     internal bool Any => _enclaves.Count + _provisioning.Count > 0;
 
-    internal int EnclaveCount => _enclaves.Count;
-
     internal bool TryFind(FileIdentity file, [NotNullWhen(true)] out OpenEnclave? enclave) => _enclaves.TryGetValue(file, out enclave);
 
     internal bool IsProvision(FileIdentity file) => _provisioning.Contains(file);

@@ -28,9 +28,6 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     /// <summary>The inode's identity, by which descriptors of any process are recognised.</summary>
     internal FileIdentity Identity { get; }
 
-    /// <summary>Bytes of enclave memory that the file covers; zero before CREATE.</summary>
-    internal ulong Size => _size;
-
     /// <summary>Opens the inode behind descriptor <paramref name="fd"/> of a stopped thread; null if that fails.</summary>
     /// <param name="platform">Where frames are kept.</param>
     /// <param name="tid">The thread.</param>

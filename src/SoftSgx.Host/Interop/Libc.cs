@@ -89,9 +89,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "setrlimit", SetLastError = true)]
     internal static partial int SetRLimit(int resource, ulong* limit);
 
-    [LibraryImport(Library, EntryPoint = "geteuid")]
-    internal static partial uint GetEuid();
-
     [LibraryImport(Library, EntryPoint = "sched_setaffinity", SetLastError = true)]
     internal static partial int SchedSetAffinity(int pid, nuint size, ulong* mask);
 

@@ -11,7 +11,7 @@ internal static class Native
         SYS_llistxattr = 195, SYS_ptrace = 101,
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
-        SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439, SYS_exit_group = 231, SYS_exit = 60,
+        SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
         SYS_wait4 = 61;
 
     // linux/ptrace.h
@@ -28,7 +28,7 @@ internal static class Native
         PTRACE_EVENT_FORK = 1, PTRACE_EVENT_VFORK = 2, PTRACE_EVENT_CLONE = 3, PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_SECCOMP = 7,
         PTRACE_EVENT_STOP = 128;
 
-    internal const int NT_PRSTATUS = 1, NT_X86_XSTATE = 0x202;
+    internal const int NT_X86_XSTATE = 0x202;
 
     // asm/mman.h, linux/memfd.h, linux/fcntl.h, linux/falloc.h
     internal const int PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_NONE = 0;
@@ -45,24 +45,24 @@ internal static class Native
     internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
 
     // linux/prctl.h, linux/seccomp.h
-    internal const int PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38;
+    internal const int PR_SET_NO_NEW_PRIVS = 38;
     internal const int SECCOMP_SET_MODE_FILTER = 1, SECCOMP_FILTER_FLAG_TSYNC = 1;
     internal const uint SECCOMP_RET_ALLOW = 0x7fff0000, SECCOMP_RET_TRACE = 0x7ff00000;
     internal const uint AUDIT_ARCH_X86_64 = 0xC000003E;
 
     // asm/signal.h, asm-generic/siginfo.h
     internal const int
-        SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGUSR1 = 10,
+        SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGUSR1 = 10,
         SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20,
-        SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGXCPU = 24, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGPWR = 30, SIGSTKFLT = 16, SIGSYS = 31, SIGRTMAX = 64;
-    internal const int SI_KERNEL = 0x80, SI_USER = 0;
+        SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGPWR = 30, SIGSTKFLT = 16, SIGSYS = 31, SIGRTMAX = 64;
+    internal const int SI_KERNEL = 0x80;
     internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1;
     internal const ulong SIG_DFL = 0, SIG_IGN = 1;
-    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_RESTORER = 0x04000000;
+    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000;
 
     // linux/sched.h, linux/wait.h, linux/kcmp.h, linux/auxvec.h, sys/resource.h
     internal const int CLONE_VM = 0x100;
-    internal const int WNOHANG = 1, __WALL = 0x40000000;
+    internal const int __WALL = 0x40000000;
     internal const int KCMP_VM = 1, KCMP_SIGHAND = 4;
     internal const int AT_SYSINFO_EHDR = 33;
     internal const int RLIMIT_CORE = 4, RLIMIT_NOFILE = 7;
@@ -74,7 +74,7 @@ internal static class Native
 
     // asm-generic/errno*.h
     internal const int
-        EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
+        EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EACCES = 13,
         EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, ENODATA = 61, ENOSYS = 38;
 
     internal const ulong PageSize = 4096;

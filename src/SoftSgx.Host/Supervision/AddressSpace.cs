@@ -86,7 +86,7 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     }
 
     /// <summary>Reads enclave memory from the EPC pages themselves, up to the end of a page at most; false outside enclaves.</summary>
-    internal bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
+    private bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
     {
         read = 0;
         int page = Enclaves.TryFind(address, out EnclaveMapping mapping) ? mapping.Owner.Enclave.EpcPageAt(address) : -1;
@@ -98,6 +98,20 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         read = Math.Min(rest.Length, destination.Length);
         rest[..read].CopyTo(destination);
         return read > 0;
+    }
+
+    /// <summary>
+    /// Reads code: from the EPC pages as far as there are any, since enclave code may be mapped for execution only, and from ordinary
+    /// memory beyond them. The number of bytes up to the first unreadable page.
+    /// </summary>
+    internal int ReadCode(ulong address, Span<byte> destination)
+    {
+        int length = 0;
+        while (length < destination.Length && TryReadEnclave(address + (ulong)length, destination[length..], out int read))
+        {
+            length += read;
+        }
+        return length < destination.Length ? length + Memory.ReadSome(address + (ulong)length, destination[length..]) : length;
     }
 
     /// <inheritdoc/>

@@ -61,12 +61,7 @@ internal sealed class EnclaveTransitions
     internal static bool IsEncluAt(AddressSpace space, ulong rip)
     {
         Span<byte> bytes = stackalloc byte[EncluLength];
-        int length = 0;
-        while (length < bytes.Length && space.TryReadEnclave(rip + (ulong)length, bytes[length..], out int read))
-        {
-            length += read;
-        }
-        return (length == bytes.Length || space.TryRead(rip + (ulong)length, bytes[length..])) && bytes.SequenceEqual(EncluBytes);
+        return space.ReadCode(rip, bytes) == bytes.Length && bytes.SequenceEqual(EncluBytes);
     }
 
     /// <summary>

@@ -125,16 +125,7 @@ internal static class FaultDecoder
     {
         instruction = default;
         byte[] code = new byte[MaximumInstruction];
-        int length = 0;
-        // Through the EPC pages themselves: enclave code may be mapped for execution only.
-        while (length < code.Length && space.TryReadEnclave(rip + (ulong)length, code.AsSpan(length), out int read))
-        {
-            length += read;
-        }
-        if (length == 0)
-        {
-            length = space.Memory.ReadSome(rip, code);
-        }
+        int length = space.ReadCode(rip, code);
         if (length <= 0)
         {
             return false;

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using SoftSgx.Host.Interop;
-using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
 
@@ -52,18 +51,7 @@ internal sealed unsafe class ProcessorFollower
     private static int ProcessorOf(int tid)
     {
         Span<byte> text = stackalloc byte[512];
-        int length;
-        fixed (byte* path = ProcPath.Of(tid, "stat"u8))
-        fixed (byte* buffer = text)
-        {
-            int fd = Libc.Open(path, O_RDONLY | O_CLOEXEC, 0);
-            if (fd < 0)
-            {
-                return -1;
-            }
-            length = (int)Libc.Read(fd, buffer, (nuint)text.Length);
-            _ = Libc.Close(fd);
-        }
+        int length = ProcFile.Read(tid, "stat"u8, text);
         // The command name is in parentheses and may hold anything; the state, field 3, follows the last one.
         int at = length > 0 ? text[..length].LastIndexOf((byte)')') + 2 : 0;
         for (int field = 3; field < 39 && at < length; field++)

@@ -10,9 +10,6 @@ internal sealed class VdsoData
 {
     private const int EnclaveName = 0, ProvisionName = 64, FilterHeader = 128, Scratch = 192, FilterBody = 512;
 
-    /// <summary>Bytes for strings and structures written for one injected call.</summary>
-    internal const int ScratchSize = FilterBody - Scratch;
-
     private readonly byte[] _filter = SeccompFilters.EnclaveUser();
 
     /// <summary>Size of the area.</summary>
