@@ -90,6 +90,9 @@ public sealed class TerminalTests
             type bg\r
             expect cat
             expect ready> 
+            type until jobs | grep -q Stopped; do :; done; echo rea''d it\r
+            expect read it
+            expect ready> 
             type fg\r
             expect run
             type three\r
