@@ -7,22 +7,22 @@ namespace SoftSgx.Kernel;
 /// The SGX subsystem of a kernel: its EPC pool and its two devices, over one processor and one platform.
 /// The counterpart of arch/x86/kernel/cpu/sgx/main.c.
 /// </summary>
-public sealed class SgxSubsystem
+public sealed partial class SgxSubsystem
 {
     /// <summary>Makes the subsystem of a processor whose EPC nobody uses yet.</summary>
     /// <param name="processor">The processor. All its EPC pages go into the pool.</param>
     /// <param name="platform">Where the contents of EPC pages live: what the processor reads them through.</param>
-    /// <param name="delay">How to sleep; <see cref="Thread.Sleep(TimeSpan)"/> if left out.</param>
-    public SgxSubsystem(SgxProcessor processor, IEpcPlatform platform, Action<TimeSpan>? delay = null)
-        : this(processor, platform, delay ?? Thread.Sleep, new ProcessorEncls(processor))
+    /// <param name="options">What can be chosen.</param>
+    public SgxSubsystem(SgxProcessor processor, IEpcPlatform platform, SubsystemOptions? options = null)
+        : this(processor, platform, options ?? new SubsystemOptions(), new ProcessorEncls(processor))
     {
     }
 
-    internal SgxSubsystem(SgxProcessor processor, IEpcPlatform platform, Action<TimeSpan> delay, IEncls encls)
+    internal SgxSubsystem(SgxProcessor processor, IEpcPlatform platform, SubsystemOptions options, IEncls encls)
     {
         Processor = processor;
         Platform = platform;
-        Delay = delay;
+        Options = options;
         Encls = encls;
         Pool = new EpcPool(processor.Epcm.PageCount);
         Device = new EnclaveDevice(this);
@@ -34,6 +34,23 @@ public sealed class SgxSubsystem
 
     /// <summary>The EPC pages, free and used.</summary>
     public EpcPool Pool { get; }
+
+    /// <summary>What swaps pages out.</summary>
+    public Reclaimer Reclaimer { get; } = new();
+
+    /// <summary>What paging did for all enclaves so far.</summary>
+    public PagingCounters Counters => throw new NotImplementedException();
+
+    /// <summary>The enclaves that were created, ended ones included, in the order of their creation; the first 1,000 of them.</summary>
+    public IReadOnlyList<EnclaveReport> Reports => throw new NotImplementedException();
+
+    /// <summary>
+    /// An EPC page suffers a memory failure: it is never handed out again, and whoever accesses it gets SIGBUS.
+    /// The counterpart of arch_memory_failure in arch/x86/kernel/cpu/sgx/main.c.
+    /// </summary>
+    /// <param name="epcPage">Index of the page.</param>
+    /// <returns><see langword="false"/> if there is no such page.</returns>
+    public bool Poison(int epcPage) => throw new NotImplementedException();
 
     /// <summary>The enclave device.</summary>
     public EnclaveDevice Device { get; }
@@ -71,8 +88,8 @@ public sealed class SgxSubsystem
     /// <summary>Where the contents of EPC pages live.</summary>
     internal IEpcPlatform Platform { get; }
 
-    /// <summary>How to sleep.</summary>
-    internal Action<TimeSpan> Delay { get; }
+    /// <summary>What was chosen.</summary>
+    internal SubsystemOptions Options { get; }
 
     /// <summary>The ENCLS leaves.</summary>
     internal IEncls Encls { get; }

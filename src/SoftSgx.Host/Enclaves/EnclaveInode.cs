@@ -104,6 +104,21 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
         _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)offset, (long)PageSize);
     }
 
+    /// <inheritdoc/>
+    public void Freeze(int epcPage, ulong offset) => throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public void Thaw(int epcPage, ulong offset) => throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public void Stage(int epcPage) => throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting) => throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public void Unstage(int epcPage) => throw new NotImplementedException();
+
     public void Dispose()
     {
         if (_view != 0)

@@ -45,6 +45,9 @@ internal sealed unsafe class HostEpcPlatform : IEpcPlatform, IDisposable
         _frames[epcPage] = 0;
     }
 
+    /// <inheritdoc/>
+    public IBackingFile? CreateBacking(ulong bytes) => throw new NotImplementedException();
+
     /// <summary>Points an EPC page at a page of an enclave's memfd, or at nothing (zero).</summary>
     internal void SetFrame(int epcPage, nint frame) => _frames[epcPage] = frame;
 

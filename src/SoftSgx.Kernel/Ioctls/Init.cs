@@ -145,7 +145,7 @@ internal static class Init
                 }
             }
 
-            subsystem.Delay(TimeSpan.FromMilliseconds(SGX_EINIT_SLEEP_TIME));
+            subsystem.Options.Delay(TimeSpan.FromMilliseconds(SGX_EINIT_SLEEP_TIME));
             if (call.Memory.IsSignalPending)
             {
                 return false;

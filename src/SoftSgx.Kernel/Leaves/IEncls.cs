@@ -24,4 +24,21 @@ internal interface IEncls
 
     /// <summary>Makes an EPC page invalid.</summary>
     public LeafResult ERemove(int epcPage);
+
+    /// <summary>Makes an EPC page a version array with empty slots.</summary>
+    public LeafResult EPa(int epcPage);
+
+    /// <summary>Blocks a page: no new translations of it.</summary>
+    public LeafResult EBlock(int epcPage);
+
+    /// <summary>Starts a new epoch of an enclave.</summary>
+    public LeafResult ETrack(int secsPage);
+
+    /// <summary>Takes a page out of the EPC, encrypted.</summary>
+    public LeafResult EWb(
+        Span<byte> destination, out Pcmd pcmd, out ulong linearAddress, int epcPage, int vaPage, int vaOffset);
+
+    /// <summary>Loads an evicted page. For a SECS, <paramref name="secsPage"/> is not looked at.</summary>
+    public LeafResult ELdu(
+        ReadOnlySpan<byte> source, in Pcmd pcmd, ulong linearAddress, int secsPage, int epcPage, int vaPage, int vaOffset);
 }

@@ -29,4 +29,27 @@ internal sealed class ProcessorEncls(SgxProcessor processor) : IEncls
 
     /// <inheritdoc/>
     public LeafResult ERemove(int epcPage) => Processor.ERemove.Execute(processor, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult EPa(int epcPage) => Processor.EPa.Execute(processor, PageType.PT_VA, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult EBlock(int epcPage) => Processor.EBlock.Execute(processor, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult ETrack(int secsPage) => Processor.ETrack.Execute(processor, secsPage);
+
+    /// <inheritdoc/>
+    public LeafResult EWb(
+        Span<byte> destination, out Pcmd pcmd, out ulong linearAddress, int epcPage, int vaPage, int vaOffset)
+    {
+        pcmd = default;
+        linearAddress = 0;
+        return Processor.EWb.Execute(processor, destination, ref pcmd, ref linearAddress, epcPage, vaPage, vaOffset);
+    }
+
+    /// <inheritdoc/>
+    public LeafResult ELdu(
+        ReadOnlySpan<byte> source, in Pcmd pcmd, ulong linearAddress, int secsPage, int epcPage, int vaPage, int vaOffset)
+        => Processor.ELdu.Execute(processor, source, in pcmd, linearAddress, secsPage, epcPage, vaPage, vaOffset);
 }

@@ -21,4 +21,37 @@ public interface IEnclaveInode : IDisposable
     /// <param name="epcPage">Index of the EPC page.</param>
     /// <param name="offset">The offset at which it was inserted.</param>
     public void RemovePage(int epcPage, ulong offset);
+
+    /// <summary>
+    /// Before EWB: gives the EPC page a private frame with a copy of its contents, which nobody can change. The page stays in the
+    /// inode until <see cref="RemovePage"/>, which also takes the private frame away. It was zapped in all address spaces before.
+    /// </summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    /// <param name="offset">The offset at which it was inserted.</param>
+    public void Freeze(int epcPage, ulong offset);
+
+    /// <summary>Undoes <see cref="Freeze"/>, the page being the same: EWB failed, or its result could not be kept.</summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    /// <param name="offset">The offset at which it was inserted.</param>
+    public void Thaw(int epcPage, ulong offset);
+
+    /// <summary>Before ELDU: gives an EPC page a private frame, of undefined contents, that no program can map.</summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    public void Stage(int epcPage);
+
+    /// <summary>
+    /// After ELDU: the contents of the private frame become a page of the inode, all at once, so that no thread ever sees half of
+    /// them; and the private frame goes.
+    /// </summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    /// <param name="offset">Offset in bytes from the enclave's base.</param>
+    /// <param name="faulting">
+    /// The address space whose fault is being handled: the page may be entered into its page tables in the same step.
+    /// <see langword="null"/> if there is none.
+    /// </param>
+    public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting);
+
+    /// <summary>Undoes <see cref="Stage"/>: ELDU failed.</summary>
+    /// <param name="epcPage">Index of the EPC page.</param>
+    public void Unstage(int epcPage);
 }

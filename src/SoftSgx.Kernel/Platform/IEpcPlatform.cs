@@ -15,4 +15,9 @@ public interface IEpcPlatform : IEpcFrames
     /// <summary>Takes the private frame away and forgets its contents.</summary>
     /// <param name="epcPage">Index of the EPC page.</param>
     public void DetachPrivate(int epcPage);
+
+    /// <summary>Makes the backing file of one enclave, empty.</summary>
+    /// <param name="bytes">Its size in bytes; only what is written holds memory.</param>
+    /// <returns>The file, or <see langword="null"/> if the host cannot have one of that size: CREATE answers ENOMEM.</returns>
+    public IBackingFile? CreateBacking(ulong bytes);
 }

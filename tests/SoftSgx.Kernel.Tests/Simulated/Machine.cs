@@ -33,7 +33,7 @@ internal sealed class Machine
         Processor = new SgxProcessor(
             configuration ?? new ProcessorConfiguration(), PlatformSecrets.FromSeed("kernel tests"u8), epcPages, Platform);
         Encls = new ScriptedEncls(Processor);
-        Kernel = new SgxSubsystem(Processor, Platform, Delays.Add, Encls);
+        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add }, Encls);
         Argument = Memory.Map(ArgumentAddress, 4096);
         Memory.Map(SecsAddress, 4096);
         Memory.Map(SecInfoAddress, 4096);

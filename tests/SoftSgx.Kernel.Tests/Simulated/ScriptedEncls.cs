@@ -38,6 +38,24 @@ internal sealed class ScriptedEncls(SgxProcessor processor) : IEncls
 
     public LeafResult ERemove(int epcPage) => Scripted(EnclsLeaf.EREMOVE) ?? _real.ERemove(epcPage);
 
+    public LeafResult EPa(int epcPage) => Scripted(EnclsLeaf.EPA) ?? _real.EPa(epcPage);
+
+    public LeafResult EBlock(int epcPage) => Scripted(EnclsLeaf.EBLOCK) ?? _real.EBlock(epcPage);
+
+    public LeafResult ETrack(int secsPage) => Scripted(EnclsLeaf.ETRACK) ?? _real.ETrack(secsPage);
+
+    public LeafResult EWb(
+        Span<byte> destination, out Pcmd pcmd, out ulong linearAddress, int epcPage, int vaPage, int vaOffset)
+    {
+        pcmd = default;
+        linearAddress = 0;
+        return Scripted(EnclsLeaf.EWB) ?? _real.EWb(destination, out pcmd, out linearAddress, epcPage, vaPage, vaOffset);
+    }
+
+    public LeafResult ELdu(
+        ReadOnlySpan<byte> source, in Pcmd pcmd, ulong linearAddress, int secsPage, int epcPage, int vaPage, int vaOffset)
+        => Scripted(EnclsLeaf.ELDU) ?? _real.ELdu(source, in pcmd, linearAddress, secsPage, epcPage, vaPage, vaOffset);
+
     private LeafResult? Scripted(EnclsLeaf leaf)
     {
         int before = Calls.GetValueOrDefault(leaf);

@@ -1,0 +1,28 @@
+namespace SoftSgx.Kernel;
+
+/// <summary>What became of a page fault in enclave memory. The counterpart of sgx_vma_fault in arch/x86/kernel/cpu/sgx/encl.c.</summary>
+public enum FaultOutcome
+{
+    /// <summary>The page is in the EPC: try again.</summary>
+    Present,
+
+    /// <summary>
+    /// The page is being reclaimed, or the EPC is full but not for good: wait for <see cref="Reclaimer.WaitForProgress"/>, and fault again.
+    /// </summary>
+    Retry,
+
+    /// <summary>SIGBUS: there is no such page.</summary>
+    Absent,
+
+    /// <summary>SIGBUS: the mapping asks for more than the page may have.</summary>
+    Denied,
+
+    /// <summary>SIGBUS: the EPC is full, and nothing in it can be reclaimed.</summary>
+    Exhausted,
+
+    /// <summary>SIGBUS: ELDU refused what came back from the backing store, or it could not be read.</summary>
+    Corrupt,
+
+    /// <summary>SIGBUS: the EPC page suffered a memory failure.</summary>
+    Poisoned,
+}

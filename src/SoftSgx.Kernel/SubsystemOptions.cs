@@ -1,0 +1,17 @@
+namespace SoftSgx.Kernel;
+
+/// <summary>What can be chosen about an SGX subsystem.</summary>
+public sealed record SubsystemOptions
+{
+    /// <summary>Sections and NUMA nodes of the EPC; one section on node 0 if left out. It has as many pages as the processor.</summary>
+    public EpcLayout? Layout { get; init; }
+
+    /// <summary>How the reclaimer works.</summary>
+    public ReclaimSettings Reclaim { get; init; } = new();
+
+    /// <summary>How to sleep; <see cref="Thread.Sleep(TimeSpan)"/> if left out.</summary>
+    public Action<TimeSpan> Delay { get; init; } = Thread.Sleep;
+
+    /// <summary>Who decides which thread goes on; <see langword="null"/> where threads run by themselves.</summary>
+    public IKernelScheduler? Scheduler { get; init; }
+}
