@@ -27,13 +27,17 @@ internal sealed unsafe class ProcessorFollower
         }
     }
 
-    internal void Follow(TracedThread thread)
+    /// <summary>Moves the calling thread, always the same, to where <paramref name="thread"/> is.</summary>
+    internal void Follow(TracedThread thread) => Follow(thread.Tid, ref thread.Stops);
+
+    /// <summary>The same for a thread known by its id; <paramref name="stops"/> counts the times it was served.</summary>
+    internal void Follow(int tid, ref uint stops)
     {
-        if (thread.Stops++ % StopsBetweenLooks != 0)
+        if (stops++ % StopsBetweenLooks != 0)
         {
             return;
         }
-        int processor = ProcessorOf(thread.Tid);
+        int processor = ProcessorOf(tid);
         if (processor == _current || processor < 0 || processor >= MaskWords * 64 || (_allowed[processor / 64] >> (processor % 64) & 1) == 0)
         {
             return;
