@@ -19,7 +19,7 @@ internal sealed class MappedEnclave : IEnclaveAddressSpace
     internal OpenEnclave Owner { get; }
 
     /// <summary>
-    /// The page that <see cref="TryEnter"/> mapped last, whose waiters it woke; set to something else to learn of the next time.
+    /// The page whose waiters were woken last, because they may access it now; set to something else to learn of the next time.
     /// </summary>
     internal ulong Entered
     {
@@ -113,10 +113,11 @@ internal sealed class MappedEnclave : IEnclaveAddressSpace
         }
     }
 
-    /// <summary>The page may be written again. Under the enclave's lock, so that no eviction begins meanwhile.</summary>
-    internal void Unprotect(ulong page)
+    /// <inheritdoc/>
+    public void Admit(ulong offset)
     {
-        if (_space.Channel.Unprotect(page))
+        ulong page = Owner.Enclave.Base + offset;
+        if (Entered != page && _space.Channel.Unprotect(page))
         {
             Entered = page;
         }

@@ -37,6 +37,7 @@ internal sealed unsafe class Pager : IDisposable
     private readonly SgxSubsystem _subsystem;
     private readonly FaultVerdicts _verdicts;
     private readonly ProcessorFollower _follower = new();
+    private readonly ProcessorFollower _reclaimerFollower = new();
     private readonly List<PendingFault> _pending = [];
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, AddressSpace> _spaces = [];
@@ -53,6 +54,7 @@ internal sealed unsafe class Pager : IDisposable
     internal Pager(SgxSubsystem subsystem, FaultVerdicts verdicts)
     {
         _subsystem = subsystem;
+        subsystem.Reclaimer.Woken = () => _reclaimerFollower.MoveTo(_follower.Current); // on the reclaimer's thread
         _verdicts = verdicts;
         _epoll = (int)Libc.Syscall(SYS_epoll_create1, EPOLL_CLOEXEC);
         _stop = (int)Libc.Syscall(SYS_eventfd2, 0, EFD_CLOEXEC);
@@ -187,13 +189,13 @@ internal sealed unsafe class Pager : IDisposable
             case FaultOutcome.Retry:
                 return false;
             case FaultOutcome.Present:
-                if (mapped.Entered != page && !IsLost(page))
+                if (IsLost(page))
                 {
-                    channel.Wake(page);
+                    _verdicts.Add(Verdict(fault, isFinal: true));
                 }
                 else if (mapped.Entered != page)
                 {
-                    _verdicts.Add(Verdict(fault, isFinal: true));
+                    channel.Wake(page);
                 }
                 return true;
             default:

@@ -43,8 +43,8 @@ internal sealed class ProgramPaging
         }
         for (int i = 0; i < space.Enclaves.Count; i++)
         {
-            space.Paging!.Add(space.Enclaves[i].Owner);
-            _ = space.Paging.Channel.Register(space.Enclaves[i].Start, space.Enclaves[i].End);
+            _ = space.Paging!.Channel.Register(space.Enclaves[i].Start, space.Enclaves[i].End);
+            space.Paging.Add(space.Enclaves[i].Owner);
         }
         StartAgeing(thread, calls);
     }

@@ -45,15 +45,18 @@ internal sealed class SpacePaging : IDisposable
         return null;
     }
 
-    /// <summary>The enclave is mapped here now, perhaps not for the first time.</summary>
+    /// <summary>
+    /// The enclave is mapped here now, perhaps not for the first time. Once the mapping is registered, and before an access through it.
+    /// </summary>
     internal void Add(OpenEnclave owner)
     {
-        if (Find(owner) is null)
+        MappedEnclave? mapped = Find(owner);
+        if (mapped is null)
         {
-            MappedEnclave mapped = new(this, owner);
+            mapped = new MappedEnclave(this, owner);
             _enclaves = [.. _enclaves, mapped];
-            owner.Enclave.AddAddressSpace(mapped);
         }
+        owner.Enclave.AddAddressSpace(mapped);
     }
 
     /// <summary>Mappings went: enclaves of which nothing is mapped any more go too.</summary>

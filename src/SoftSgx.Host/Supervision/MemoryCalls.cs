@@ -128,11 +128,11 @@ internal sealed class MemoryCalls
         {
             return 0; // no pager, no access
         }
-        paging.Add(mapping.Owner);
         if (!paging.Channel.Register(mapping.Start, mapping.End) && calls.IsAlive)
         {
             return -EIO;
         }
+        paging.Add(mapping.Owner);
         PageProtection first = FirstHostProtection(mapping);
         long result = first == PageProtection.None ? 0 : calls.Call(SYS_mprotect, mapping.Start, mapping.End - mapping.Start, (ulong)first);
         Settle(calls, space, mapping.Start, mapping.End);

@@ -17,7 +17,7 @@ internal sealed unsafe class ProcessorFollower
     private const int MaskWords = 16;
 
     private readonly ulong[] _allowed = new ulong[MaskWords];
-    private int _current = -1;
+    private volatile int _current = -1;
 
     internal ProcessorFollower()
     {
@@ -26,6 +26,9 @@ internal sealed unsafe class ProcessorFollower
             _ = Libc.SchedGetAffinity(0, MaskWords * sizeof(ulong), mask);
         }
     }
+
+    /// <summary>The processor that it moved its thread to last; -1 at the beginning.</summary>
+    internal int Current => _current;
 
     /// <summary>Moves the calling thread, always the same, to where <paramref name="thread"/> is.</summary>
     internal void Follow(TracedThread thread) => Follow(thread.Tid, ref thread.Stops);
@@ -37,7 +40,12 @@ internal sealed unsafe class ProcessorFollower
         {
             return;
         }
-        int processor = ProcessorOf(tid);
+        MoveTo(ProcessorOf(tid));
+    }
+
+    /// <summary>Moves the calling thread, always the same, to a processor; -1 stands for none.</summary>
+    internal void MoveTo(int processor)
+    {
         if (processor == _current || processor < 0 || processor >= MaskWords * 64 || (_allowed[processor / 64] >> (processor % 64) & 1) == 0)
         {
             return;

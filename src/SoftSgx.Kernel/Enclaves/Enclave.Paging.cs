@@ -102,6 +102,11 @@ public sealed partial class Enclave
             }
 
             FaultOutcome outcome = MakePresent(in page, faulting);
+            if (outcome == FaultOutcome.Present && page.Type == PageType.PT_REG)
+            {
+                faulting?.Admit(offset & ~(EpcPool.PageSize - 1UL));
+            }
+
             return outcome == FaultOutcome.Present && faulting is not null && page.Type != PageType.PT_REG
                 ? FaultOutcome.Refused
                 : outcome;

@@ -26,4 +26,13 @@ public interface IEnclaveAddressSpace
     /// </summary>
     /// <param name="offsets">The pages.</param>
     public void Zap(ReadOnlySpan<ulong> offsets);
+
+    /// <summary>
+    /// A page that the address space faulted on is in the EPC and stays: its threads may write it again, should
+    /// <see cref="Zap"/> have kept them from it. Under the enclave's lock, so that no eviction begins in between.
+    /// </summary>
+    /// <param name="offset">The page.</param>
+    public void Admit(ulong offset)
+    {
+    }
 }
