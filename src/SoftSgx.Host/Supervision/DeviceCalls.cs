@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
@@ -290,16 +289,7 @@ internal sealed class DeviceCalls
     /// <returns>True if the inode's count of writers tells about the program's references.</returns>
     private bool Reopen(TracedThread thread, in InjectedCalls calls, int fd)
     {
-        ulong scratch = VdsoData.ScratchAddress(_image.DataArea(thread.Space));
-        Span<byte> path = stackalloc byte[32];
-        path.Clear();
-        "/proc/self/fd/"u8.CopyTo(path);
-        Utf8Formatter.TryFormat(fd, path[14..], out _);
-        if (!thread.Space.Memory.Poke(scratch, path))
-        {
-            return false;
-        }
-        long reopened = calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, (ulong)(thread.CallOpenFlags | O_CLOEXEC));
+        long reopened = _image.Reopen(thread, calls, (ulong)fd, thread.CallOpenFlags);
         if (reopened < 0)
         {
             _warn("the program has no /proc: its enclaves are released only when it ends");

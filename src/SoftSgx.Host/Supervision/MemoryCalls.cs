@@ -103,7 +103,7 @@ internal sealed class MemoryCalls
             {
                 Remap(calls, thread.CallRegs.R8, owner, start, end);
             }
-            long result = Open(calls, thread.Space, new EnclaveMapping(start, end, protection, owner));
+            long result = Open(calls, thread, thread.CallRegs.R8, new EnclaveMapping(start, end, protection, owner));
             if (result < 0)
             {
                 Forget(thread.Space, start, end);
@@ -121,16 +121,32 @@ internal sealed class MemoryCalls
     /// A new mapping, without any access so far: has its faults watched, then gives it its protection. Zero, or what the kernel says
     /// to the protection: the device may have been opened for less.
     /// </summary>
-    private static long Open(in InjectedCalls calls, AddressSpace space, in EnclaveMapping mapping)
+    private long Open(in InjectedCalls calls, TracedThread thread, ulong fd, in EnclaveMapping mapping)
     {
+        AddressSpace space = thread.Space;
         space.Enclaves.Add(mapping);
         if (space.Paging is not SpacePaging paging)
         {
             return 0; // no pager, no access
         }
-        if (!paging.Channel.Register(mapping.Start, mapping.End) && calls.IsAlive)
+        if (!paging.Channel.Register(mapping.Start, mapping.End))
         {
-            return -EIO;
+            // The device was opened for reading only. The kernel watches only what could be written: map it by a descriptor for both.
+            if ((mapping.Protection & PageProtection.Write) != 0)
+            {
+                return -EACCES;
+            }
+            long reopened = _image.Reopen(thread, calls, fd, O_RDWR);
+            if (reopened < 0)
+            {
+                return reopened;
+            }
+            Remap(calls, (ulong)reopened, mapping.Owner, mapping.Start, mapping.End);
+            _ = calls.Call(SYS_close, (ulong)reopened);
+            if (!paging.Channel.Register(mapping.Start, mapping.End))
+            {
+                return -EIO;
+            }
         }
         paging.Add(mapping.Owner);
         PageProtection first = FirstHostProtection(mapping);
@@ -166,7 +182,7 @@ internal sealed class MemoryCalls
             if (!owner.Enclave.IsInitialized)
             {
                 Remap(calls, thread.CallRegs.Rdi, owner, mapping.Start, mapping.End);
-                _ = Open(calls, thread.Space, mapping);
+                _ = Open(calls, thread, thread.CallRegs.Rdi, mapping);
             }
             else
             {
