@@ -59,6 +59,10 @@ internal sealed unsafe class ProcessorFollower
     /// <summary>Keeps a thread of ours, by its id or 0 for the calling one, on one processor.</summary>
     internal static bool Pin(int tid, int processor)
     {
+        if ((uint)processor >= MaskWords * 64)
+        {
+            return false;
+        }
         ulong* mask = stackalloc ulong[MaskWords];
         new Span<ulong>(mask, MaskWords).Clear();
         mask[processor / 64] = 1UL << (processor % 64);
