@@ -36,7 +36,7 @@ internal static class Native
     internal const int
         MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_SHARED_VALIDATE = 3, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
         MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x100000;
-    internal const int MADV_DONTNEED = 4, MADV_DONTNEED_LOCKED = 24;
+    internal const int MADV_DONTNEED = 4, MADV_DONTFORK = 10, MADV_DONTNEED_LOCKED = 24;
     internal const int MREMAP_FIXED = 2;
     internal const int MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_EXEC = 0x10;
     internal const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;

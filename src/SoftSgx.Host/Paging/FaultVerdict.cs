@@ -1,5 +1,3 @@
-using SoftSgx.Host.Supervision;
-
 namespace SoftSgx.Host.Paging;
 
 /// <summary>The pager's decision that an access is SIGBUS.</summary>
@@ -9,4 +7,4 @@ namespace SoftSgx.Host.Paging;
 /// <param name="IsWrite">The access is a write.</param>
 /// <param name="IsFinal">Asking the enclave again would not tell.</param>
 /// <param name="Seen">Number of the last stop, of any thread, before the fault was read.</param>
-internal readonly record struct FaultVerdict(AddressSpace Space, int Tid, ulong Address, bool IsWrite, bool IsFinal, long Seen);
+internal readonly record struct FaultVerdict(SpacePaging Space, int Tid, ulong Address, bool IsWrite, bool IsFinal, long Seen);

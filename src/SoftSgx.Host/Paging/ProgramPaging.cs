@@ -20,7 +20,7 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>Prepares an address space that is to use enclaves; zero or the errno of userfaultfd.</summary>
-    internal int Prepare(TracedThread thread, in InjectedCalls calls, ulong pageAddress = 0)
+    internal int Prepare(TracedThread thread, in InjectedCalls calls)
     {
         AddressSpace space = thread.Space;
         FaultChannel? channel = FaultChannel.Create(thread, calls, out int errno);
@@ -28,16 +28,16 @@ internal sealed class ProgramPaging
         {
             return errno;
         }
-        AgeingPage? page = AgeingPage.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), pageAddress);
+        AgeingPage? page = AgeingPage.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)));
         space.Paging = new SpacePaging(space.Enclaves, channel, page, PresentPages.Open(thread.Tid));
-        return _pager.Add(space) ? 0 : EIO;
+        return _pager.Add(space.Paging) ? 0 : EIO;
     }
 
     /// <summary>Prepares the address space of a forked child, which inherits mappings but none of what watches them. Before its first instruction.</summary>
     internal void PrepareFork(TracedThread thread, in InjectedCalls calls)
     {
         AddressSpace space = thread.Space;
-        if (Prepare(thread, calls, space.InheritedPage) != 0)
+        if (Prepare(thread, calls) != 0)
         {
             return;
         }
@@ -72,7 +72,7 @@ internal sealed class ProgramPaging
     {
         if (space.Paging is SpacePaging paging)
         {
-            _pager.Remove(space);
+            _pager.Remove(paging);
             if (paging.Ageing is AgeingProcess ageing)
             {
                 _ageing.Remove(ageing.Tid);
@@ -104,7 +104,7 @@ internal sealed class ProgramPaging
     internal bool TryRaise(TracedThread thread, in FaultVerdict verdict)
     {
         AddressSpace space = thread.Space;
-        if (thread.PreviousStop > verdict.Seen || verdict.Space != space || space.Paging?.Page is not AgeingPage page
+        if (thread.PreviousStop > verdict.Seen || verdict.Space != space.Paging || space.Paging?.Page is not AgeingPage page
             || (!verdict.IsFinal && IsResolved(space, verdict.Address)) || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
             return false;

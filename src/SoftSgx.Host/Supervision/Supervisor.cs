@@ -136,14 +136,14 @@ internal sealed class Supervisor
 
     private TracedThread? FindThread(in FaultVerdict verdict)
     {
-        if (_threads.TryGetValue(verdict.Tid, out TracedThread? thread) && thread.Space == verdict.Space)
+        if (_threads.TryGetValue(verdict.Tid, out TracedThread? thread) && thread.Space.Paging == verdict.Space)
         {
             return thread;
         }
         foreach (TracedThread other in _threads.Values)
         {
             // In a process-id namespace of its own the thread has another id there.
-            if (other.Space == verdict.Space && ProcStatus.InnermostId(other.Tid) == verdict.Tid)
+            if (other.Space.Paging == verdict.Space && ProcStatus.InnermostId(other.Tid) == verdict.Tid)
             {
                 return other;
             }
