@@ -1,4 +1,6 @@
+using System.Globalization;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
@@ -9,9 +11,13 @@ namespace SoftSgx.Host.Paging;
 /// <summary>The tracer's part in paging: what it sets up in address spaces, and the faults that it raises.</summary>
 internal sealed class ProgramPaging
 {
+    /// <summary>An address that is none: where there is no page to raise SIGBUS with, the access to it at least raises a signal.</summary>
+    private const ulong NonCanonical = 1UL << 63;
+
     private readonly ProgramImage _image;
     private readonly Pager _pager;
     private readonly Dictionary<int, AgeingProcess> _ageing = [];
+    private readonly int _ownFilters = ProcStatus.SeccompFilters("self");
 
     internal ProgramPaging(ProgramImage image, Pager pager)
     {
@@ -57,7 +63,7 @@ internal sealed class ProgramPaging
             return;
         }
         paging.AgeingIsDecided = true;
-        if (paging.Page is AgeingPage page && paging.Present is not null)
+        if (paging.Page is AgeingPage page && paging.Present is not null && !IsSandboxed(thread))
         {
             paging.Ageing = AgeingProcess.Start(thread, calls, thread.Space.VdsoBase + (ulong)_image.Vdso.AgeingOffset, page);
             if (paging.Ageing is AgeingProcess ageing)
@@ -66,6 +72,10 @@ internal sealed class ProgramPaging
             }
         }
     }
+
+    /// <summary>The program has seccomp filters of its own: a new process might be what they kill it for.</summary>
+    private bool IsSandboxed(TracedThread thread) =>
+        ProcStatus.SeccompFilters(thread.Tid.ToString(CultureInfo.InvariantCulture)) > _ownFilters + (thread.Space.HasEnclaveFilter ? 2 : 1);
 
     /// <summary>The last thread has left an address space.</summary>
     internal void Leave(AddressSpace space)
@@ -104,7 +114,7 @@ internal sealed class ProgramPaging
     internal bool TryRaise(TracedThread thread, in FaultVerdict verdict)
     {
         AddressSpace space = thread.Space;
-        if (thread.PreviousStop > verdict.Seen || verdict.Space != space.Paging || space.Paging?.Page is not AgeingPage page
+        if (thread.PreviousStop > verdict.Seen || verdict.Space != space.Paging
             || (!verdict.IsFinal && IsResolved(space, verdict.Address)) || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
             return false;
@@ -113,7 +123,7 @@ internal sealed class ProgramPaging
         thread.RaisedAddress = verdict.Address;
         thread.IsRaising = true;
         regs.Rip = space.VdsoBase + (ulong)(verdict.IsWrite ? _image.Vdso.WriteByteOffset : _image.Vdso.ReadByteOffset);
-        regs.Rdi = page.Beyond(verdict.Address);
+        regs.Rdi = space.Paging.Page?.Beyond(verdict.Address) ?? NonCanonical;
         regs.OrigRax = ulong.MaxValue;
         return PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.Cont(thread.Tid, 0);
     }
@@ -127,7 +137,7 @@ internal sealed class ProgramPaging
         thread.IsRaising = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
         if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
-            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page || !page.IsBeyond(info.Address))
+            || !info.IsSynchronousFault || thread.Space.Paging?.Page?.IsBeyond(info.Address) == false)
         {
             return status.StopSignal;
         }
