@@ -2,6 +2,7 @@ using System.Text;
 using SoftSgx.Host.Cpuid;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Platform;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -65,7 +66,9 @@ public static class ProgramRunner
         SgxProcessor processor = new(configuration, secrets, (int)(options.EpcBytes / PageSize), platform);
         SgxSubsystem subsystem = new(processor, platform);
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
-        Supervisor supervisor = new(subsystem, platform, cpuid, warn)
+        FaultVerdicts verdicts = new();
+        using Pager pager = new(subsystem, verdicts);
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null
@@ -84,7 +87,10 @@ public static class ProgramRunner
                 : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
         }
         signals.StartForwarding(started.Pid);
+        subsystem.Reclaimer.Start();
+        pager.Start();
         WaitStatus status = supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+        subsystem.Reclaimer.Stop();
         if (script.Failure is (string call, int errno))
         {
             return call == "execve"

@@ -3,6 +3,7 @@ using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Vdso;
+using SoftSgx.Kernel;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -16,13 +17,13 @@ internal sealed class EnclaveTransitions
 
     private const int EncluLength = 3;
 
-    private readonly SgxProcessor _processor;
+    private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxProcessor processor, ProgramImage image)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image)
     {
-        _processor = processor;
+        _subsystem = subsystem;
         _image = image;
     }
 
@@ -101,13 +102,15 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
-        LeafResult result = Enclu.Execute(_processor, thread.Processor, ref file, thread.Space, xsave);
+        OpenEnclave? concerned = wasInside ? thread.Inside : thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping) ? mapping.Owner : null;
+        LeafResult result = _subsystem.ExecuteEnclu(concerned?.Enclave, thread.Processor, ref file, thread.Space, xsave, out FaultOutcome outcome);
         if (result.Status == LeafStatus.Fault)
         {
-            OnLeafFault(thread, ref regs, enclu, result.Fault, wasInside, forced);
+            OnLeafFault(thread, ref regs, enclu, result.Fault, outcome, wasInside, forced);
             return;
         }
         regs.CopyFrom(file);
+        thread.Inside = thread.Processor.InEnclave ? concerned : null;
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -124,10 +127,15 @@ internal sealed class EnclaveTransitions
         Resume(thread, ref regs, forced);
     }
 
-    private void OnLeafFault(TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, bool wasInside, ForcedSignal forced)
+    private void OnLeafFault(
+        TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, FaultOutcome outcome, bool wasInside, ForcedSignal forced)
     {
         SigInfo info = default;
         info.Signal = SignalNumber(fault);
+        if (fault.Kind == ExceptionVector.PF && outcome is not (FaultOutcome.Present or FaultOutcome.Retry))
+        {
+            (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
+        }
         regs.OrigRax = ulong.MaxValue;
         regs.Rip = enclu;
         if (wasInside)
@@ -151,9 +159,10 @@ internal sealed class EnclaveTransitions
         regs.CopyTo(out RegisterFile file);
         // INT3 is a software exception, everything else here a hardware one (SDM vol. 3D, EXITINFO.EXIT_TYPE).
         bool software = isException && fault.Kind == ExceptionVector.BP;
-        AsynchronousExit.Execute(
-            _processor, thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
+        _subsystem.ExitAsynchronously(
+            thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
         regs.CopyFrom(file);
+        thread.Inside = null;
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;

@@ -256,6 +256,12 @@ public sealed partial class Enclave
 
     private void MakePublic(in EnclavePage page)
     {
+        PageProtection epcm = EpcmOf(page.EpcPage);
+        foreach (IEnclaveAddressSpace space in _spaces)
+        {
+            space.Restrict(page.Offset, epcm);
+        }
+
         Span<byte> contents = Scratch;
         Subsystem.Platform.Frame(page.EpcPage).CopyTo(contents);
         Subsystem.Platform.DetachPrivate(page.EpcPage);

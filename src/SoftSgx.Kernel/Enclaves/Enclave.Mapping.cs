@@ -210,8 +210,11 @@ public sealed partial class Enclave
         }
 
         // BLOCKED is no matter of protection: a blocked page is about to go, and comes back as it was.
-        return (PageProtection)Subsystem.Processor.Epcm.Permissions(page.EpcPage) & PageProtection.Access;
+        return EpcmOf(page.EpcPage);
     }
+
+    private PageProtection EpcmOf(int epcPage)
+        => (PageProtection)Subsystem.Processor.Epcm.Permissions(epcPage) & PageProtection.Access;
 
     private static ulong RoundUp(ulong address)
     {

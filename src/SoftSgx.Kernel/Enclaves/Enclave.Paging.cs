@@ -108,6 +108,11 @@ public sealed partial class Enclave
             }
 
             FaultOutcome outcome = MakePresent(in page, faulting);
+            if (outcome == FaultOutcome.Present && faulting is not null && !page.IsPrivate)
+            {
+                faulting.Admit(offset);
+            }
+
             return outcome == FaultOutcome.Present && faulting is not null && page.IsPrivate
                 ? FaultOutcome.Refused
                 : outcome;
