@@ -36,6 +36,8 @@ struct enclave_options {
 	uint64_t xfrm;		/* more than x87 and SSE, if available */
 	uint16_t isv_prod_id;
 	uint16_t isv_svn;
+	/* Called now and then while a region is added: bytes, of how many. */
+	void (*added)(uint64_t done, uint64_t of);
 };
 
 /* Consecutive pages that are alike. */
