@@ -76,6 +76,8 @@ public class AexNotifyTests
 
         Assert.Equal(LeafResult.Ok, Resume(enclave, ref registers));
         Assert.Equal(0x1515UL, registers.R15);
+        Assert.Equal(0xF1_0000UL, registers.FsBase);
+        Assert.Equal(0x61_0000UL, registers.GsBase);
         Assert.Equal(0x5A, _xsave[XmmOffset]);
         Assert.Equal(0u, enclave.Tcs.CSsa);
     }
@@ -172,11 +174,13 @@ public class AexNotifyTests
     private LeafResult Resume(TestEnclave enclave, ref RegisterFile registers) =>
         EResume.Execute(Processor, enclave.Logical, ref registers, enclave.Space, _xsave);
 
-    /// <summary>Enters, works a little and is interrupted.</summary>
+    /// <summary>Enters, works a little, with segments of its own, and is interrupted.</summary>
     private RegisterFile Interrupted(TestEnclave enclave, bool notify)
     {
         RegisterFile registers = enclave.EnterOk();
         registers.R15 = 0x1515;
+        registers.FsBase = 0xF1_0000;
+        registers.GsBase = 0x61_0000;
         Gpr(enclave, 0).AexNotify = notify ? GprSgx.AexNotifyEnabled : (byte)0;
         _xsave.AsSpan(XmmOffset, 256).Fill(0x5A);
         _xsave[512] = 7;

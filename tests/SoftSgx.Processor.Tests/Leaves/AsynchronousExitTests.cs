@@ -262,6 +262,31 @@ public class AsynchronousExitTests
         Assert.Equal(s_gp, Enclu.Execute(enclave.Platform.Processor, enclave.Logical, ref registers, enclave.Space, Image(1, 7)));
     }
 
+    [Fact]
+    public void A_frame_that_another_thread_has_resumed_meanwhile_is_not_resumed_again()
+    {
+        TestEnclave enclave = TestEnclave.Initialized(new TestPlatform());
+        RegisterFile registers = Inside(enclave, 1);
+        AsynchronousExit.Execute(enclave.Platform.Processor, enclave.Logical, ref registers, Image(1, 7), ExitEvent.Interrupt);
+        RegisterFile before = registers;
+        byte[] host = Image(9, 7);
+        byte[] now = [.. host];
+        enclave.Space.Interrupt(TestPlatform.Base + TestEnclave.SsaOffset, () =>
+        {
+            LogicalProcessor second = new();
+            RegisterFile other = before;
+            Assert.Equal(LeafResult.Ok, EResume.Execute(enclave.Platform.Processor, second, ref other, enclave.Space, Image(2, 7)));
+            other.Rbx = 0;
+            Assert.Equal(LeafResult.Ok, EExit.Execute(enclave.Platform.Processor, second, ref other));
+        });
+
+        Assert.Equal(s_gp, EResume.Execute(enclave.Platform.Processor, enclave.Logical, ref registers, enclave.Space, now));
+        Assert.Equal(before, registers);
+        Assert.Equal(host, now);
+        Assert.False(enclave.Logical.InEnclave);
+        Assert.Equal(0UL, enclave.EnterOk().Rax);
+    }
+
     [Theory]
     [InlineData("component outside xfrm")]
     [InlineData("supervisor component")]

@@ -122,6 +122,12 @@ public class EEnterEExitTests
     }
 
     [Fact]
+    public void Eresume_alone_needs_the_extended_state()
+    {
+        Assert.Equal([EncluLeaf.ERESUME], Enum.GetValues<EncluLeaf>().Where(Enclu.NeedsXsave));
+    }
+
+    [Fact]
     public void Only_eax_names_the_leaf()
     {
         TestEnclave enclave = TestEnclave.Initialized(new TestPlatform());
@@ -182,6 +188,9 @@ public class EEnterEExitTests
         enclave.Space.Map(ssa, enclave.TcsPage);
         Refused(LeafResult.FromFault(Fault.Page(ssa, EpcmWrite)));
         enclave.Space.Map(ssa, enclave.SsaPages[0]);
+        enclave.Tcs.OSsa = 0;
+        Refused(LeafResult.FromFault(Fault.Page(tcs, EpcmWrite)));
+        enclave.Tcs.OSsa = TestEnclave.SsaOffset;
 
         // A failed entry does not count as a thread inside, and leaves the TCS free.
         enclave.EnterOk();
@@ -247,6 +256,56 @@ public class EEnterEExitTests
         RegisterFile registers = TestEnclave.HostRegisters();
 
         Assert.Equal(s_gp, enclave.Enter(ref registers));
+    }
+
+    [Fact]
+    public void An_enclave_of_components_beyond_the_processors_cannot_be_entered()
+    {
+        TestEnclave enclave = TestEnclave.Initialized(new TestPlatform());
+
+        // ECREATE makes no such SECS.
+        ref ulong xfrm = ref enclave.Platform.Processor.WritableSecsOf(enclave.SecsPage).Attributes.Xfrm;
+        RegisterFile registers = TestEnclave.HostRegisters();
+
+        xfrm |= (ulong)XFeatureMask.PKRU;
+        Assert.Equal(s_gp, enclave.Enter(ref registers));
+        xfrm &= ~(ulong)XFeatureMask.PKRU;
+        enclave.EnterOk();
+    }
+
+    [Fact]
+    public void Pages_of_a_frame_that_an_exit_would_not_write_are_not_looked_at()
+    {
+        // The XSAVE image fills the first page to its last byte, GPRSGX is in the third.
+        const ulong Xfrm = (ulong)(XFeatureMask.Legacy | XFeatureMask.PKRU);
+        XsaveLayout layout = new([new XsaveComponent(9, 576, 4096 - 576)]);
+        TestPlatform platform = new(new ProcessorConfiguration { Xfrm = Xfrm, XsaveLayout = layout });
+        TestEnclave enclave = TestEnclave.Initialized(platform, new EnclaveOptions { Xfrm = Xfrm, SsaFrameSize = 3 });
+        enclave.Space.Unmap(TestPlatform.Base + TestEnclave.SsaOffset + 4096);
+
+        enclave.EnterOk();
+        Assert.Equal([enclave.SsaPages[0]], enclave.Logical.XsavePages.ToArray());
+        Assert.Equal(enclave.SsaPages[2], enclave.Logical.GprPage);
+    }
+
+    [Fact]
+    public void A_frame_that_another_thread_has_used_up_meanwhile_is_not_entered()
+    {
+        TestEnclave enclave = TestEnclave.Initialized(new TestPlatform());
+        RegisterFile registers = TestEnclave.HostRegisters();
+        RegisterFile before = registers;
+        enclave.Space.Interrupt(TestPlatform.Base + TestEnclave.SsaOffset, () =>
+        {
+            LogicalProcessor second = new();
+            RegisterFile other = TestEnclave.HostRegisters();
+            Assert.Equal(LeafResult.Ok, EEnter.Execute(enclave.Platform.Processor, second, ref other, enclave.Space));
+            AsynchronousExit.Abandon(enclave.Platform.Processor, second);
+        });
+
+        Assert.Equal(s_gp, enclave.Enter(ref registers));
+        Assert.Equal(before, registers);
+        Assert.False(enclave.Logical.InEnclave);
+        Assert.Equal(1UL, enclave.EnterOk().Rax);
     }
 
     [Theory]

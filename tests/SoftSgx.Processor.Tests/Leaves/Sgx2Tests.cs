@@ -213,6 +213,16 @@ public class Sgx2Tests
         Assert.Equal(LeafResult.Ok, ERemove.Execute(Processor, _enclave.LastPage));
         Assert.False(Epcm.IsValid(_enclave.LastPage));
         Assert.Equal(LeafResult.FromError(SgxError.SGX_ENCLAVE_ACT), ERemove.Execute(Processor, _enclave.DataPage));
+
+        // It no longer counts as a page of the enclave: when the others are gone too, the SECS may go.
+        Leave();
+        foreach (int page in new[] { _enclave.TcsPage, _enclave.DataPage }.Concat(_enclave.SsaPages))
+        {
+            Assert.Equal(LeafResult.FromError(SgxError.SGX_CHILD_PRESENT), ERemove.Execute(Processor, _enclave.SecsPage));
+            Assert.Equal(LeafResult.Ok, ERemove.Execute(Processor, page));
+        }
+
+        Assert.Equal(LeafResult.Ok, ERemove.Execute(Processor, _enclave.SecsPage));
     }
 
     [Fact]
@@ -353,6 +363,53 @@ public class Sgx2Tests
         Assert.Equal(s_mismatch, Run(EncluLeaf.EACCEPTCOPY, info, _enclave.LastAddress, info & ~4095UL));
         Assert.Equal(LeafResult.Ok, EBlock.Execute(Processor, NewPage));
         Assert.Equal(s_mismatch, Run(EncluLeaf.EACCEPTCOPY, info, NewAddress, info & ~4095UL));
+    }
+
+    public static TheoryData<string> NotToBeFilled => ["not valid", "not pending", "modified", "type", "enclave", "blocked"];
+
+    [Theory]
+    [MemberData(nameof(NotToBeFilled))]
+    public void Eacceptcopy_tells_a_mismatch_before_a_conflict(string what)
+    {
+        const SecInfoFlags Added = ReadWrite | SecInfoFlags.PENDING;
+        Secs secs = TestPlatform.DefaultSecs();
+        int other = _platform.Create(in secs);
+        int own = _enclave.SecsPage;
+        _enclave.Space.Map(NewAddress, NewPage);
+        _registers = _enclave.EnterOk();
+
+        Assert.True(Epcm.TryLockExclusive(NewPage));
+        switch (what)
+        {
+            case "not valid": Epcm.Clear(NewPage); break;
+            case "not pending": Epcm.Set(NewPage, PageType.PT_REG, ReadWrite, NewAddress, own); break;
+            case "modified": Epcm.Set(NewPage, PageType.PT_REG, Added | SecInfoFlags.MODIFIED, NewAddress, own); break;
+            case "type": Epcm.Set(NewPage, PageType.PT_TRIM, Added, NewAddress, own); break;
+            case "enclave": Epcm.Set(NewPage, PageType.PT_REG, Added, NewAddress, other); break;
+            case "blocked": Epcm.Set(NewPage, PageType.PT_REG, Added, NewAddress, own, blocked: true); break;
+        }
+
+        Assert.Equal(s_mismatch, Copy(TestPlatform.RegInfo));
+        Epcm.Set(NewPage, PageType.PT_REG, Added, NewAddress, own);
+        Assert.Equal(s_gp, Copy(TestPlatform.RegInfo));
+        Epcm.UnlockExclusive(NewPage);
+        Assert.Equal(LeafResult.Ok, Copy(TestPlatform.RegInfo));
+    }
+
+    [Fact]
+    public void Eacceptcopy_fills_no_page_at_another_address_or_with_other_permissions()
+    {
+        const ulong Elsewhere = NewAddress + 0x1000;
+        Augment();
+        _enclave.Space.Map(Elsewhere, NewPage);
+        _registers = _enclave.EnterOk();
+        Put(TestPlatform.RegInfo);
+        Assert.Equal(s_mismatch, Run(EncluLeaf.EACCEPTCOPY, TestEnclave.DataAddress, Elsewhere, TestEnclave.DataAddress));
+
+        Epcm.Set(NewPage, PageType.PT_REG, SecInfoFlags.R | SecInfoFlags.PENDING, NewAddress, _enclave.SecsPage);
+        Assert.Equal(s_mismatch, Copy(TestPlatform.RegInfo));
+        Assert.True(Epcm.IsPending(NewPage));
+        Assert.True(Bytes.IsZero(_platform.Frames.Frame(NewPage)));
     }
 
     [Fact]
