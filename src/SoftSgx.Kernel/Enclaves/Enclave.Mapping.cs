@@ -35,8 +35,7 @@ public sealed partial class Enclave
     /// out, or a poisoned one.
     /// </returns>
     public int EpcPageAt(ulong address)
-        => TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed
-            && !Subsystem.Pool.IsPoisoned(page.EpcPage) ? page.EpcPage : NoPage;
+        => TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed && !page.IsLost ? page.EpcPage : NoPage;
 
     /// <summary>The rule of mmap and mprotect: whether a range may be mapped with a protection.</summary>
     /// <param name="start">First address.</param>

@@ -28,7 +28,7 @@ public sealed partial class Enclave
             lock (Lock)
             {
                 PagingCounters counters = _counters;
-                counters.EpcPages = _resident + VersionArrays.Count + (SecsPage == NoPage ? 0 : 1);
+                counters.EpcPages = EpcPagesHeld;
                 counters.EnclavePages = _pages.Count;
                 counters.VaPages = VersionArrays.Count;
                 counters.BackingBytes = _backing.Bytes;
@@ -106,7 +106,7 @@ public sealed partial class Enclave
 
     /// <summary>A page was added and may be reclaimed. Under the lock.</summary>
     internal void OnAdded(int epcPage, ulong offset)
-        => Subsystem.Reclaimer.Add(this, offset / EpcPool.PageSize, epcPage);
+        => OnResident(offset / EpcPool.PageSize, epcPage);
 
     /// <summary>A logical processor entered or left the enclave. Under the lock.</summary>
     internal void OnTransition(LogicalProcessor logical)
@@ -127,12 +127,10 @@ public sealed partial class Enclave
     {
         lock (Lock)
         {
-            if (_pages.TryFind(index, out EnclavePage page) && page.EpcPage == epcPage && page.Type == PageType.PT_REG && !page.IsBeingReclaimed)
+            if (_pages.TryFind(index, out EnclavePage page) && page.EpcPage == epcPage && !page.IsLost && !page.IsBeingReclaimed)
             {
                 Subsystem.Reclaimer.Remove(epcPage);
-                _inode.RemovePage(epcPage, page.Offset);
-                Subsystem.Platform.AttachPrivate(epcPage); // the processor may hold the page; what it finds there is lost anyway
-                Subsystem.Platform.Frame(epcPage).Clear();
+                Lose(in page);
             }
         }
     }
@@ -222,7 +220,7 @@ public sealed partial class Enclave
             _beingReclaimed.Remove(offset);
             if (Subsystem.Pool.IsPoisoned(epcPage))
             {
-                _pages.Update(page with { IsBeingReclaimed = false });
+                Lose(in page);
                 return;
             }
 
@@ -251,6 +249,8 @@ public sealed partial class Enclave
         }
     }
 
+    private int EpcPagesHeld => _resident + VersionArrays.Count + (SecsPage == NoPage ? 0 : 1);
+
     /// <summary>4096 bytes of the calling thread for a page on its way between EPC and backing store.</summary>
     private static Span<byte> Scratch => t_scratch ??= new byte[EpcPool.PageSize];
 
@@ -259,7 +259,7 @@ public sealed partial class Enclave
         if (page.IsResident)
         {
             return page.IsBeingReclaimed ? FaultOutcome.Retry
-                : Subsystem.Pool.IsPoisoned(page.EpcPage) ? FaultOutcome.Poisoned
+                : page.IsLost ? FaultOutcome.Poisoned
                 : FaultOutcome.Present;
         }
 
@@ -268,6 +268,11 @@ public sealed partial class Enclave
         if (outcome == FaultOutcome.Present)
         {
             outcome = Load(in page, faulting);
+        }
+
+        if (outcome == FaultOutcome.Exhausted && _resident == 0 && SecsPage != NoPage && _initialized)
+        {
+            EvictSecs(Scratch); // alone it is of no use, and may be what others wait for
         }
 
         _counters.LoadTime += Stopwatch.GetTimestamp() - start;
@@ -308,8 +313,14 @@ public sealed partial class Enclave
             _inode.Publish(epcPage, page.Offset, faulting);
         }
 
-        Subsystem.Reclaimer.Add(this, index, epcPage);
+        OnResident(index, epcPage);
         return FaultOutcome.Present;
+    }
+
+    private void OnResident(ulong index, int epcPage)
+    {
+        _counters.PeakEpcPages = Math.Max(_counters.PeakEpcPages, EpcPagesHeld);
+        Subsystem.Reclaimer.Add(this, index, epcPage);
     }
 
     private FaultOutcome LoadSecs()
@@ -368,6 +379,20 @@ public sealed partial class Enclave
         {
             _inode.Unstage(epcPage);
         }
+    }
+
+    // The contents are gone, and the page table entries with them; the EPC page stays with the enclave until its end.
+    private void Lose(in EnclavePage page)
+    {
+        if (page.Type != PageType.PT_TCS)
+        {
+            _inode.RemovePage(page.EpcPage, page.Offset);
+            Subsystem.Platform.AttachPrivate(page.EpcPage); // a logical processor inside may still write to it
+        }
+
+        Subsystem.Platform.Frame(page.EpcPage).Clear();
+        _pages.Update(page with { IsBeingReclaimed = false, IsLost = true });
+        _counters.Failures++;
     }
 
     private bool TryEvict(in EnclavePage page, Span<byte> contents)

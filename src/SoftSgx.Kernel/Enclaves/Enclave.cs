@@ -256,7 +256,7 @@ public sealed partial class Enclave
     /// <summary>Undoes <see cref="Attach"/>; the EPC page stays allocated. Under the lock.</summary>
     internal void Detach(in EnclavePage page)
     {
-        if (page.Type == PageType.PT_TCS || Subsystem.Pool.IsPoisoned(page.EpcPage))
+        if (page.Type == PageType.PT_TCS || page.IsLost)
         {
             Subsystem.Platform.DetachPrivate(page.EpcPage);
         }

@@ -17,6 +17,9 @@ public readonly record struct EnclavePage(ulong Offset, int EpcPage, PageType Ty
     /// <summary>The page is in the EPC and about to leave it: nobody may use it, and faults wait.</summary>
     public bool IsBeingReclaimed { get; init; }
 
+    /// <summary>The page is in an EPC page that suffered a memory failure: its contents are lost, and nobody reaches it.</summary>
+    public bool IsLost { get; init; }
+
     /// <summary>Number of the version-array slot of a page that is swapped out, else −1.</summary>
     public int Slot { get; init; } = -1;
 
