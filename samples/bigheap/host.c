@@ -179,9 +179,10 @@ static void end_progress(void)
 		fprintf(stderr, "\r\033[K");
 }
 
-static void show_added(uint64_t done, uint64_t of)
+static void show_added(const struct enclave_region *region, uint64_t done)
 {
-	show_progress("adding pages", done, of);
+	if (!region->measured)	/* the heap; the rest takes no time */
+		show_progress("adding pages", done, region->size);
 }
 
 static void print_header(void)
@@ -194,7 +195,7 @@ static void print_line(const char *name, uint64_t pages, double seconds,
 		       const char *verdict)
 {
 	end_progress();
-	say("    %-14s %8.1f %10llu %7.2f s %12.0f   %s", name,
+	say("    %-14s %8.1f %10llu %7.3f s %12.0f   %s", name,
 	    (double)pages / PAGES_PER_MIB, (unsigned long long)pages, seconds,
 	    pages / (seconds > 0 ? seconds : 1e-9), verdict);
 }

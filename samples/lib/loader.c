@@ -112,7 +112,7 @@ int enclave_add_region(struct enclave *e, const struct enclave_region *region)
 			return -1;
 		done += pages * SGX_PAGE_SIZE;
 		if (e->options.added)
-			e->options.added(done, region->size);
+			e->options.added(region, done);
 	}
 	return 0;
 }

@@ -20,7 +20,7 @@ internal static class StatsText
         Item(text, "EPC", $"{ByteSize.Format(run.Epc.Bytes)}, {run.Epc.Pages:N0} pages: {string.Join(", ", run.Epc.Sections.Select(static section => $"{ByteSize.Format(section.Bytes)} on node {section.Node}"))}");
         if (run.Epc.PoisonedPages.Count > 0)
         {
-            Item(text, "poisoned", $"EPC page {string.Join(", ", run.Epc.PoisonedPages)}");
+            Item(text, "poisoned", $"EPC {(run.Epc.PoisonedPages.Count == 1 ? "page" : "pages")} {string.Join(", ", run.Epc.PoisonedPages)}");
         }
         Item(text, "reclaimer", $"policy {run.Reclaim.Policy}, batches of {run.Reclaim.Batch}; starts below {run.Reclaim.LowPages} free pages, stops at {run.Reclaim.HighPages}");
         Item(text, "evicted", $"{Pages(total.Evictions)}{Each(total.Evictions, total.EvictionsPerSecond, total.EvictSeconds)}");
