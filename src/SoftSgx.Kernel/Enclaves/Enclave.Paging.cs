@@ -80,7 +80,9 @@ public sealed partial class Enclave
     /// </summary>
     /// <param name="address">The address, anywhere in the page.</param>
     /// <param name="mapping">What the mapping asks; <see cref="PageProtection.None"/> skips the comparison with the page's maximum.</param>
-    /// <param name="faulting">The address space that faulted, or <see langword="null"/> for the processor's own accesses.</param>
+    /// <param name="faulting">
+    /// The address space that faulted; <see langword="null"/> for the processor's own accesses, which may be to a TCS.
+    /// </param>
     /// <returns>What became of it.</returns>
     public FaultOutcome HandleFault(ulong address, PageProtection mapping, IEnclaveAddressSpace? faulting)
     {
@@ -94,9 +96,15 @@ public sealed partial class Enclave
                 return FaultOutcome.Absent;
             }
 
-            return (mapping & PageProtection.Access & ~page.Maximum) != 0
-                ? FaultOutcome.Denied
-                : MakePresent(in page, faulting);
+            if ((mapping & PageProtection.Access & ~page.Maximum) != 0)
+            {
+                return FaultOutcome.Denied;
+            }
+
+            FaultOutcome outcome = MakePresent(in page, faulting);
+            return outcome == FaultOutcome.Present && faulting is not null && page.Type != PageType.PT_REG
+                ? FaultOutcome.Refused
+                : outcome;
         }
     }
 
