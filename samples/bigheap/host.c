@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,8 @@
 #define MAX_MIB		65536
 #define MAX_ROUNDS	1000000
 #define BAR_WIDTH	30
-#define PROGRESS_NS	100000000	/* 0.1 s */
+#define NS_PER_S	1000000000
+#define PROGRESS_NS	(NS_PER_S / 10)
 
 struct settings {
 	uint64_t mib;
@@ -51,7 +51,6 @@ static const char *const pass_names[BIGHEAP_PASSES] = {
 	[BIGHEAP_SWEEP]  = "hash sweep",
 };
 
-static atomic_uint running;
 static bool shows_progress;
 
 static void help(void)
@@ -207,7 +206,6 @@ static void *run_worker(void *argument)
 
 	w->failed = enclave_ecall(w->enclave, w->work.thread, w->pass,
 				  &w->work, &result) || result;
-	running--;
 	return NULL;
 }
 
@@ -225,7 +223,6 @@ static void start_workers(struct enclave *e, const struct settings *s,
 				.round = round, .seed = s->seed,
 			},
 		};
-		running++;
 		errno = pthread_create(&workers[i].thread, NULL, run_worker,
 				       &workers[i]);
 		if (errno) {
@@ -262,17 +259,22 @@ static uint64_t pages_done(const struct settings *s,
 	return pages;
 }
 
-static void watch_workers(const struct settings *s,
-			  const struct worker *workers,
-			  enum bigheap_ecall pass)
+/* Waits for a thread, and shows how far all of them are meanwhile. */
+static void join_worker(const struct settings *s, const struct worker *workers,
+			unsigned int i, enum bigheap_ecall pass)
 {
-	const struct timespec pause = { .tv_nsec = PROGRESS_NS };
+	struct timespec until;
 
-	while (shows_progress && running) {
+	do {
 		show_progress(pass_names[pass], pages_done(s, workers),
 			      pages_of_pass(s, pass));
-		nanosleep(&pause, NULL);
-	}
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += PROGRESS_NS;
+		until.tv_sec += until.tv_nsec / NS_PER_S;
+		until.tv_nsec %= NS_PER_S;
+	} while (shows_progress ?
+		 pthread_timedjoin_np(workers[i].thread, NULL, &until) :
+		 pthread_join(workers[i].thread, NULL));
 }
 
 static void report_wrong(const struct enclave *e, const struct worker *w)
@@ -302,9 +304,8 @@ static bool make_pass(struct enclave *e, const struct settings *s,
 	unsigned int i;
 
 	start_workers(e, s, workers, round, pass);
-	watch_workers(s, workers, pass);
 	for (i = 0; i < s->threads; i++) {
-		pthread_join(workers[i].thread, NULL);
+		join_worker(s, workers, i, pass);
 		entries += workers[i].work.entries;
 		ok = ok && !workers[i].failed && !workers[i].work.errors;
 	}
@@ -365,9 +366,11 @@ int main(int argc, char **argv)
 		enclave_destroy(&enclave);
 		return 1;
 	}
+	start = now() - start;
+	end_progress();
 	say("    the EPC has %.1f MiB", enclave.cpu.epc_bytes / 1048576.0);
 	print_header();
-	print_line("add pages", s.mib * PAGES_PER_MIB, now() - start, "ok");
+	print_line("add pages", s.mib * PAGES_PER_MIB, start, "ok");
 	ok = work(&enclave, &s);
 	say(ok ? "bigheap: ok" : "bigheap: FAILED");
 	enclave_destroy(&enclave);
