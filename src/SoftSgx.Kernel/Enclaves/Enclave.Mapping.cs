@@ -1,6 +1,3 @@
-using SoftSgx.Architecture;
-using SoftSgx.Processor;
-
 namespace SoftSgx.Kernel;
 
 /// <content>
@@ -202,7 +199,7 @@ public sealed partial class Enclave
 
     private PageProtection StateOf(in EnclavePage page)
     {
-        if (page.Type != PageType.PT_REG)
+        if (page.IsPrivate)
         {
             return PageProtection.Private;
         }
@@ -213,10 +210,7 @@ public sealed partial class Enclave
         }
 
         // BLOCKED is no matter of protection: a blocked page is about to go, and comes back as it was.
-        Epcm epcm = Subsystem.Processor.Epcm;
-        return epcm.IsPending(page.EpcPage) || epcm.IsModified(page.EpcPage)
-            ? PageProtection.None
-            : (PageProtection)epcm.Permissions(page.EpcPage) & PageProtection.Access;
+        return (PageProtection)Subsystem.Processor.Epcm.Permissions(page.EpcPage) & PageProtection.Access;
     }
 
     private static ulong RoundUp(ulong address)

@@ -26,4 +26,12 @@ public interface IEnclaveAddressSpace
     /// </summary>
     /// <param name="offsets">The pages.</param>
     public void Zap(ReadOnlySpan<ulong> offsets);
+
+    /// <summary>
+    /// The EPCM allows less for a page than before: when it returns, no thread of the address space can use the page in a way that the
+    /// EPCM forbids. (More than before needs no call: whoever is refused by what is mapped looks again.)
+    /// </summary>
+    /// <param name="offset">The page.</param>
+    /// <param name="epcm">What the EPCM allows.</param>
+    public void Restrict(ulong offset, PageProtection epcm);
 }
