@@ -98,7 +98,7 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>
-    /// The thread stopped because of its verdict: makes it execute an access that the kernel answers with SIGBUS, with all that
+    /// The thread stopped because of its verdict: makes it execute an access that the kernel answers with SIGBUS or SIGSEGV, with all that
     /// forcing a signal brings with it. False if the verdict is void; then the thread goes on as it is.
     /// </summary>
     internal bool TryRaise(TracedThread thread, in FaultVerdict verdict)
@@ -113,7 +113,7 @@ internal sealed class ProgramPaging
         thread.RaisedAddress = verdict.Address;
         thread.IsRaising = true;
         regs.Rip = space.VdsoBase + (ulong)(verdict.IsWrite ? _image.Vdso.WriteByteOffset : _image.Vdso.ReadByteOffset);
-        regs.Rdi = page.Beyond(verdict.Address);
+        regs.Rdi = verdict.IsRefused ? AgeingPage.Forbidden(verdict.Address) : page.Beyond(verdict.Address);
         regs.OrigRax = ulong.MaxValue;
         return PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.Cont(thread.Tid, 0);
     }
@@ -127,13 +127,25 @@ internal sealed class ProgramPaging
         thread.IsRaising = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
         if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
-            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page || !page.IsBeyond(info.Address))
+            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page)
         {
             return status.StopSignal;
         }
-        SigInfo raised = new() { Signal = SIGBUS, Code = BUS_ADRERR, Address = thread.RaisedAddress };
+        SigInfo raised = new() { Signal = info.Signal, Address = thread.RaisedAddress };
+        if (info.Signal == SIGBUS && page.IsBeyond(info.Address))
+        {
+            raised.Code = BUS_ADRERR;
+        }
+        else if (info.Signal == SIGSEGV && info.Address == AgeingPage.Forbidden(thread.RaisedAddress))
+        {
+            raised.Code = SEGV_ACCERR;
+        }
+        else
+        {
+            return status.StopSignal;
+        }
         _ = PtraceCalls.SetSigInfo(thread.Tid, raised);
-        return SIGBUS;
+        return raised.Signal;
     }
 
     private static bool IsResolved(AddressSpace space, ulong address) =>

@@ -61,6 +61,9 @@ internal sealed class TracedThread
     /// <summary>Set when the thread ended during an injected call: the end must still be accounted for.</summary>
     internal WaitStatus? Ended { get; set; }
 
+    /// <summary>Instruction and page of the fault that was answered last by giving the page a wider protection.</summary>
+    internal (ulong Rip, ulong Page) Widened { get; set; }
+
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;
 
