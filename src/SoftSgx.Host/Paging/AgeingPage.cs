@@ -11,6 +11,7 @@ namespace SoftSgx.Host.Paging;
 ///   0  u32 number of the last command     supervisor writes, then wakes
 ///   4  u32 number of the last one done    ageing process writes, then wakes
 ///   8  u32 count of ranges
+///  12  u32 operation: 0 drops page table entries, else mprotect to the protection in its low three bits
 ///  16  name of the process
 ///  64  ranges: u64 start, u64 length
 /// </code>
@@ -19,7 +20,10 @@ namespace SoftSgx.Host.Paging;
 /// </remarks>
 internal sealed unsafe class AgeingPage : IDisposable
 {
-    internal const int Command = 0, Done = 4, Count = 8, Name = 16, Ranges = 64, RangeSize = 16;
+    internal const int Command = 0, Done = 4, Count = 8, Operation = 12, Name = 16, Ranges = 64, RangeSize = 16;
+
+    /// <summary>Operation that gives the ranges a protection, to be added to it.</summary>
+    internal const uint Protect = 8;
 
     /// <summary>As many ranges as one command can have.</summary>
     internal const int MaximumRanges = ((int)PageSize - Ranges) / RangeSize;
@@ -38,12 +42,17 @@ internal sealed unsafe class AgeingPage : IDisposable
     /// <summary>Where an access is SIGBUS in the program: an address in a page beyond the end of its file.</summary>
     internal ulong Beyond(ulong address) => Address + PageSize + (address % PageSize);
 
+    /// <summary>Where an access is SIGSEGV in any program: an address of the kernel's half.</summary>
+    internal static ulong Forbidden(ulong address) => 0xFFFF_8000_0000_0000 + (address % PageSize);
+
     /// <summary>True for addresses of <see cref="Beyond"/>.</summary>
     internal bool IsBeyond(ulong address) => address - (Address + PageSize) < PageSize;
 
     internal ref uint CommandWord => ref *(uint*)(_view + Command);
 
     internal ref uint DoneWord => ref *(uint*)(_view + Done);
+
+    internal ref uint OperationWord => ref *(uint*)(_view + Operation);
 
     internal ref uint RangeCount => ref *(uint*)(_view + Count);
 

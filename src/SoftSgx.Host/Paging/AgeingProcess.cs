@@ -3,15 +3,17 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Host.Vdso;
+using SoftSgx.Kernel;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Paging;
 
-/// <summary>A process that shares a program's address space and drops page table entries of it when told to.</summary>
+/// <summary>A process that shares a program's address space and works on its page tables when told to.</summary>
 /// <remarks>
 /// <para>
 /// No interface shows the processor's Accessed bits page by page. But an entry that is dropped (MADV_DONTNEED on a shared mapping keeps
-/// the page) comes back only by an access. Dropping works from inside the address space alone.
+/// the page) comes back only by an access. Dropping works from inside the address space alone, and so does changing a protection
+/// while the program's threads run.
 /// </para>
 /// <para>
 /// The process is a child of the supervisor and traced by it, so the program cannot wait for it, and it dies with the supervisor.
@@ -70,7 +72,14 @@ internal sealed class AgeingProcess
 
     /// <summary>Drops the page table entries of ranges; false if that did not happen (in time): nothing is known then.</summary>
     /// <param name="count">As many of the page's ranges, filled in by the caller under <see cref="Enter"/>.</param>
-    internal bool Drop(int count)
+    internal bool Drop(int count) => Execute(count, 0);
+
+    /// <summary>Gives ranges a protection; false if that did not happen (in time).</summary>
+    /// <param name="count">As many of the page's ranges, filled in by the caller under <see cref="Enter"/>.</param>
+    /// <param name="protection">PROT_ bits.</param>
+    internal bool Protect(int count, PageProtection protection) => Execute(count, AgeingPage.Protect | (uint)protection);
+
+    private bool Execute(int count, uint operation)
     {
         if (_isDead)
         {
@@ -84,6 +93,7 @@ internal sealed class AgeingProcess
             _ = ProcessorFollower.Pin(Tid, processor);
         }
         _page.RangeCount = (uint)count;
+        _page.OperationWord = operation;
         uint number = _page.CommandWord + 1;
         Volatile.Write(ref _page.CommandWord, number);
         _page.WakeProcess();

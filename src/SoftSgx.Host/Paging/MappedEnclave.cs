@@ -123,6 +123,26 @@ internal sealed class MappedEnclave : IEnclaveAddressSpace
         }
     }
 
+    /// <inheritdoc/>
+    /// <remarks>Where the ageing process is gone, which is the program's doing, the page keeps its protection here.</remarks>
+    public void Restrict(ulong offset, PageProtection epcm)
+    {
+        ulong page = Owner.Enclave.Base + offset;
+        if (!_space.Mappings.TryFind(page, out EnclaveMapping mapping) || !ReferenceEquals(mapping.Owner, Owner)
+            || (mapping.Protection & PageProtection.Access & ~epcm) == 0 || _space.Ageing is not AgeingProcess ageing)
+        {
+            return;
+        }
+        using (ageing.Enter())
+        {
+            if (ageing.IsAlive)
+            {
+                ageing.Ranges[0] = new AddressRange(page, PageSize);
+                _ = ageing.Protect(1, mapping.Protection & PageProtection.Access & epcm);
+            }
+        }
+    }
+
     private static int Collect(ulong start, ReadOnlySpan<ulong> entries, Span<bool> accessed, Span<AddressRange> ranges, int count)
     {
         for (int i = 0; i < entries.Length; i++)

@@ -19,11 +19,12 @@ namespace SoftSgx.Host.Vdso;
 /// </remarks>
 internal sealed class VdsoPaging
 {
-    private VdsoPaging(byte[] code, int read, int write)
+    private VdsoPaging(byte[] code, int read, int write, int illegal)
     {
         Code = code;
         ReadOffset = read;
         WriteOffset = write;
+        IllegalOffset = illegal;
     }
 
     /// <summary>The code; the first process starts at its first byte. It runs at any address.</summary>
@@ -35,11 +36,14 @@ internal sealed class VdsoPaging
     /// <summary>Writes a byte at RDI.</summary>
     public int WriteOffset { get; }
 
+    /// <summary>An instruction that is #UD.</summary>
+    public int IllegalOffset { get; }
+
     public static VdsoPaging Assemble()
     {
         Assembler a = new(64);
         Label ageing = a.CreateLabel(), loop = a.CreateLabel(), work = a.CreateLabel(), next = a.CreateLabel(), done = a.CreateLabel();
-        Label end = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel();
+        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel();
 
         // The descriptors are shared up to close_range below, which gives the ageing process a table of its own, empty at once: it
         // never holds a file of the program open.
@@ -94,10 +98,18 @@ internal sealed class VdsoPaging
         a.Label(ref next);
         a.dec(r12d);
         a.js(done);
-        a.mov(eax, SYS_madvise);
         a.mov(rdi, __qword_ptr[r13]);
         a.mov(rsi, __qword_ptr[r13 + 8]);
+        a.mov(edx, __dword_ptr[r15 + AgeingPage.Operation]);
+        a.test(edx, edx);
+        a.jne(protect);
+        a.mov(eax, SYS_madvise);
         a.mov(edx, MADV_DONTNEED_LOCKED);
+        a.jmp(call);
+        a.Label(ref protect);
+        a.mov(eax, SYS_mprotect);
+        a.and(edx, PROT_READ | PROT_WRITE | PROT_EXEC);
+        a.Label(ref call);
         a.syscall();
         a.add(r13, AgeingPage.RangeSize);
         a.jmp(next);
@@ -115,10 +127,11 @@ internal sealed class VdsoPaging
         a.ud2();
         a.Label(ref write);
         a.mov(__byte_ptr[rdi], al);
+        a.Label(ref illegal);
         a.ud2();
 
         using MemoryStream code = new();
         AssemblerResult result = a.Assemble(new StreamCodeWriter(code), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
-        return new VdsoPaging(code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write));
+        return new VdsoPaging(code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal));
     }
 }

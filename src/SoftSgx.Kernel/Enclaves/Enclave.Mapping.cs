@@ -1,6 +1,3 @@
-using SoftSgx.Architecture;
-using SoftSgx.Processor;
-
 namespace SoftSgx.Kernel;
 
 /// <content>
@@ -202,7 +199,7 @@ public sealed partial class Enclave
 
     private PageProtection StateOf(in EnclavePage page)
     {
-        if (page.Type != PageType.PT_REG)
+        if (page.IsPrivate)
         {
             return PageProtection.Private;
         }
@@ -213,11 +210,11 @@ public sealed partial class Enclave
         }
 
         // BLOCKED is no matter of protection: a blocked page is about to go, and comes back as it was.
-        Epcm epcm = Subsystem.Processor.Epcm;
-        return epcm.IsPending(page.EpcPage) || epcm.IsModified(page.EpcPage)
-            ? PageProtection.None
-            : (PageProtection)epcm.Permissions(page.EpcPage) & PageProtection.Access;
+        return EpcmOf(page.EpcPage);
     }
+
+    private PageProtection EpcmOf(int epcPage)
+        => (PageProtection)Subsystem.Processor.Epcm.Permissions(epcPage) & PageProtection.Access;
 
     private static ulong RoundUp(ulong address)
     {

@@ -90,10 +90,16 @@ public sealed partial class Enclave
         lock (Lock)
         {
             _counters.Faults++;
-            ulong offset = unchecked(address - Base);
-            if (_dead || !_created || offset >= Size || !_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page))
+            ulong offset = unchecked(address - Base) & ~(EpcPool.PageSize - 1UL);
+            if (_dead || !_created || offset >= Size)
             {
                 return FaultOutcome.Absent;
+            }
+
+            if (!_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page))
+            {
+                FaultOutcome added = Augment(offset);
+                return added == FaultOutcome.Present && faulting is not null ? FaultOutcome.Refused : added;
             }
 
             if ((mapping & PageProtection.Access & ~page.Maximum) != 0)
@@ -102,20 +108,16 @@ public sealed partial class Enclave
             }
 
             FaultOutcome outcome = MakePresent(in page, faulting);
-            if (outcome == FaultOutcome.Present && page.Type == PageType.PT_REG)
+            if (outcome == FaultOutcome.Present && faulting is not null && !page.IsPrivate)
             {
-                faulting?.Admit(offset & ~(EpcPool.PageSize - 1UL));
+                faulting.Admit(offset);
             }
 
-            return outcome == FaultOutcome.Present && faulting is not null && page.Type != PageType.PT_REG
+            return outcome == FaultOutcome.Present && faulting is not null && page.IsPrivate
                 ? FaultOutcome.Refused
                 : outcome;
         }
     }
-
-    /// <summary>The page at an address exists and is out of the EPC, or about to be.</summary>
-    internal bool IsOut(ulong address)
-        => TryFindPage(address, out EnclavePage page) && (!page.IsResident || page.IsBeingReclaimed);
 
     /// <summary>A page was added and may be reclaimed. Under the lock.</summary>
     internal void OnAdded(int epcPage, ulong offset)
@@ -310,7 +312,7 @@ public sealed partial class Enclave
         }
 
         ulong index = page.Offset / EpcPool.PageSize;
-        bool isPrivate = page.Type == PageType.PT_TCS;
+        bool isPrivate = page.IsPrivate;
         GiveFrame(epcPage, isPrivate);
         (int vaPage, int vaOffset) = VersionArrays.Locate(page.Slot);
         bool loaded = _backing.TryLoad(index, contents, out Pcmd pcmd)
@@ -325,7 +327,7 @@ public sealed partial class Enclave
 
         VersionArrays.ReturnSlot(page.Slot);
         _backing.Drop(index);
-        _pages.Update(new EnclavePage(page.Offset, epcPage, page.Type, page.Maximum));
+        _pages.Update(page with { EpcPage = epcPage, Slot = -1 });
         _resident++;
         _counters.Loads++;
         if (!isPrivate)
@@ -404,21 +406,21 @@ public sealed partial class Enclave
     // The contents are gone, and the page table entries with them; the EPC page stays with the enclave until its end.
     private void Lose(in EnclavePage page)
     {
-        if (page.Type != PageType.PT_TCS)
+        if (!page.IsPrivate)
         {
             _inode.RemovePage(page.EpcPage, page.Offset);
             Subsystem.Platform.AttachPrivate(page.EpcPage); // a logical processor inside may still write to it
         }
 
         Subsystem.Platform.Frame(page.EpcPage).Clear();
-        _pages.Update(page with { IsBeingReclaimed = false, IsLost = true });
+        _pages.Update(page with { IsBeingReclaimed = false, IsLost = true, IsPrivate = true });
         _counters.Failures++;
     }
 
     private bool TryEvict(in EnclavePage page, Span<byte> contents)
     {
         ulong index = page.Offset / EpcPool.PageSize;
-        bool isPrivate = page.Type == PageType.PT_TCS;
+        bool isPrivate = page.IsPrivate;
         PageProtection permissions = StateOf(in page) & PageProtection.Access;
         int slot = VersionArrays.TakeSlot();
         (int vaPage, int vaOffset) = VersionArrays.Locate(slot);
@@ -451,7 +453,7 @@ public sealed partial class Enclave
             _inode.RemovePage(page.EpcPage, page.Offset);
         }
 
-        _pages.Update(new EnclavePage(page.Offset, NoPage, page.Type, page.Maximum) { Slot = slot, SavedPermissions = permissions });
+        _pages.Update(page with { EpcPage = NoPage, IsBeingReclaimed = false, Slot = slot, SavedPermissions = permissions });
         _resident--;
         _counters.Evictions++;
         Subsystem.Reclaimer.OnEvicted(this, index, page.EpcPage);

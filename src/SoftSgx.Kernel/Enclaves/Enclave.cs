@@ -243,7 +243,7 @@ public sealed partial class Enclave
 
         _resident++;
 
-        if (page.Type == PageType.PT_TCS)
+        if (page.IsPrivate)
         {
             Subsystem.Platform.AttachPrivate(page.EpcPage);
         }
@@ -256,7 +256,7 @@ public sealed partial class Enclave
     /// <summary>Undoes <see cref="Attach"/>; the EPC page stays allocated. Under the lock.</summary>
     internal void Detach(in EnclavePage page)
     {
-        if (page.Type == PageType.PT_TCS || page.IsLost)
+        if (page.IsPrivate)
         {
             Subsystem.Platform.DetachPrivate(page.EpcPage);
         }

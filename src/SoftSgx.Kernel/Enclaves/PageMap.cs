@@ -31,12 +31,13 @@ internal sealed class PageMap
     private const int Bits = 6;
     private const int FanOut = 1 << Bits;
     // Attributes: bits 2:0 maximum protection, 5:3 page type, 6 being reclaimed, 9:7 permissions of a page that is
-    // swapped out, 10 lost.
+    // swapped out, 10 lost, 11 private.
     private const int TypeShift = 3;
     private const int TypeMask = 7;
     private const ushort BeingReclaimed = 1 << 6;
     private const int SavedShift = 7;
     private const ushort Lost = 1 << 10;
+    private const ushort Private = 1 << 11;
 
     private Node? _root;
     private int _height; // levels of inner nodes above the leaves
@@ -306,6 +307,7 @@ internal sealed class PageMap
             {
                 IsBeingReclaimed = (attributes & BeingReclaimed) != 0,
                 IsLost = (attributes & Lost) != 0,
+                IsPrivate = (attributes & Private) != 0,
                 Slot = place >= 0 ? -1 : ~place,
                 SavedPermissions = (PageProtection)(attributes >> SavedShift) & PageProtection.Access,
             };
@@ -318,6 +320,7 @@ internal sealed class PageMap
                 | ((int)page.Type << TypeShift)
                 | (page.IsBeingReclaimed ? BeingReclaimed : 0)
                 | (page.IsLost ? Lost : 0)
+                | (page.IsPrivate ? Private : 0)
                 | ((int)page.SavedPermissions << SavedShift));
         }
     }

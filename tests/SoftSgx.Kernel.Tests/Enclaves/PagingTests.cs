@@ -330,6 +330,8 @@ public class PagingTests
             OnZap?.Invoke();
         }
 
+        public void Restrict(ulong offset, PageProtection epcm) => Assert.Fail("nothing is restricted here");
+
         public bool TryTranslate(ulong address, AccessKind access, out int epcPage, out PageFaultError error)
         {
             epcPage = Enclave!.EpcPageAt(address);
