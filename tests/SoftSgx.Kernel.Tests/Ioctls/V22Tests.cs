@@ -22,6 +22,9 @@ public class V22Tests
             ["XFRM without SSE"] = With((ref Secs s) => s.Attributes.Xfrm = 1),
             ["XFRM unsupported"] = With((ref Secs s) => s.Attributes.Xfrm |= 1UL << 40),
             ["no SSA frame"] = With((ref Secs s) => s.SsaFrameSize = 0),
+            ["CET attributes"] = With((ref Secs s) => s.CetAttributes = 1),
+            ["CET bitmap"] = With((ref Secs s) => s.CetLegacyBitmapOffset = 4096),
+            ["first reserved byte"] = With((ref Secs s) => Bytes.Writable(ref s)[33] = 1),
             ["reserved byte"] = With((ref Secs s) => Bytes.Writable(ref s)[4095] = 1),
         };
         foreach ((string name, Secs secs) in bad)
