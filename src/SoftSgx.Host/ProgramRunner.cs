@@ -31,6 +31,9 @@ public sealed record RunOptions
     /// <summary>Called when the program has ended, however it did, before this process ends the same way.</summary>
     public Action<RunStatistics>? Ended { get; init; }
 
+    /// <summary>The processor has SGX1 only: no SGX2, no AEX-Notify.</summary>
+    public bool Sgx1 { get; init; }
+
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
 
@@ -72,7 +75,7 @@ public static class ProgramRunner
         LaunchEnvironment launch = LaunchEnvironment.Read(); // before our own handlers change what there is to read
         SignalForwarder signals = SignalForwarder.Install();
         using HostEpcPlatform platform = new(options.Epc.Pages);
-        ProcessorConfiguration configuration = HostProcessor.Configure((ulong)options.Epc.Pages * PageSize);
+        ProcessorConfiguration configuration = HostProcessor.Configure((ulong)options.Epc.Pages * PageSize, options.Sgx1);
         configuration = configuration with { EpcSections = EpcPlacement.Place(options.Epc, configuration.EpcSections[0].PhysicalBase) };
         PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath, out string? temporary));
         SgxProcessor processor = new(configuration, secrets, options.Epc.Pages, platform);

@@ -42,6 +42,11 @@ internal static class RunCommand
         HelpName = "text|json|FILE",
     };
 
+    private static readonly Option<bool> s_sgx1 = new("--sgx1")
+    {
+        Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
+    };
+
     private static readonly Option<bool> s_genuineIntel = new("--genuine-intel")
     {
         Description = "Let CPUID report the vendor GenuineIntel, for programs that look for it.",
@@ -67,6 +72,7 @@ internal static class RunCommand
           softsgx run --epc 64M@0,64M@1 ./my-enclave-app         two sections, on two NUMA nodes
           softsgx run --epc 16M --stats text ./my-enclave-app    what does a small EPC cost?
           softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
+          softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
           softsgx run bash                                       a shell in which every program finds SGX
 
@@ -77,7 +83,7 @@ internal static class RunCommand
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_genuineIntel];
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_sgx1, s_genuineIntel];
 
     internal static Command Create()
     {
@@ -98,6 +104,7 @@ internal static class RunCommand
             Epc = result.GetValue(s_epc) ?? s_defaults.Epc,
             Reclaim = result.GetValue(s_reclaim) ?? s_defaults.Reclaim,
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
+            Sgx1 = result.GetValue(s_sgx1),
             GenuineIntel = result.GetValue(s_genuineIntel),
             ArgumentCount = result.GetValue(s_program)!.Length,
         };

@@ -42,6 +42,9 @@ internal sealed unsafe class AgeingPage : IDisposable
     /// <summary>Where an access is SIGBUS in the program: an address in a page beyond the end of its file.</summary>
     internal ulong Beyond(ulong address) => Address + PageSize + (address % PageSize);
 
+    /// <summary>Where an access is SIGSEGV in any program: an address of the kernel's half.</summary>
+    internal static ulong Forbidden(ulong address) => 0xFFFF_8000_0000_0000 + (address % PageSize);
+
     /// <summary>True for addresses of <see cref="Beyond"/>.</summary>
     internal bool IsBeyond(ulong address) => address - (Address + PageSize) < PageSize;
 

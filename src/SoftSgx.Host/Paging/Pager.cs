@@ -191,7 +191,7 @@ internal sealed unsafe class Pager : IDisposable
             case FaultOutcome.Present:
                 if (IsLost(page))
                 {
-                    _verdicts.Add(Verdict(fault, isFinal: true));
+                    _verdicts.Add(Verdict(fault, outcome, isFinal: true));
                 }
                 else if (mapped.Entered != page)
                 {
@@ -199,13 +199,19 @@ internal sealed unsafe class Pager : IDisposable
                 }
                 return true;
             default:
-                _verdicts.Add(Verdict(fault, isFinal: false));
+                _verdicts.Add(Verdict(fault, outcome, isFinal: false));
                 return true;
         }
     }
 
-    private static FaultVerdict Verdict(in PendingFault fault, bool isFinal) =>
-        new(fault.Space, fault.Message.Tid, fault.Message.Address, (fault.Message.Flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0, isFinal, fault.Stops);
+    private static FaultVerdict Verdict(in PendingFault fault, FaultOutcome outcome, bool isFinal) => new(
+        fault.Space,
+        fault.Message.Tid,
+        fault.Message.Address,
+        (fault.Message.Flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0,
+        outcome == FaultOutcome.Refused,
+        isFinal,
+        fault.Stops);
 
     /// <summary>True when the same page, which the enclave has, was missing again and again with nothing in between.</summary>
     private bool IsLost(ulong page)

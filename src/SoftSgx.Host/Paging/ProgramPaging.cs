@@ -98,7 +98,7 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>
-    /// The thread stopped because of its verdict: makes it execute an access that the kernel answers with SIGBUS, with all that
+    /// The thread stopped because of its verdict: makes it execute an access that the kernel answers with SIGBUS or SIGSEGV, with all that
     /// forcing a signal brings with it. False if the verdict is void; then the thread goes on as it is.
     /// </summary>
     internal bool TryRaise(TracedThread thread, in FaultVerdict verdict)
@@ -113,27 +113,67 @@ internal sealed class ProgramPaging
         thread.RaisedAddress = verdict.Address;
         thread.IsRaising = true;
         regs.Rip = space.VdsoBase + (ulong)(verdict.IsWrite ? _image.Vdso.WriteByteOffset : _image.Vdso.ReadByteOffset);
-        regs.Rdi = page.Beyond(verdict.Address);
+        regs.Rdi = verdict.IsRefused ? AgeingPage.Forbidden(verdict.Address) : page.Beyond(verdict.Address);
         regs.OrigRax = ulong.MaxValue;
-        return PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.Cont(thread.Tid, 0);
+        return PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue();
     }
 
     /// <summary>
-    /// The next stop after <see cref="TryRaise"/>, whatever it is: the thread is back at its access. The signal of the stop, which
+    /// The thread tried a system call inside an enclave, which was not executed: makes it execute an illegal instruction in its place.
+    /// (SYSCALL leaves its own values in RCX and R11, which #UD would not.)
+    /// </summary>
+    internal void RaiseInvalidOpcode(TracedThread thread)
+    {
+        const int CallLength = 2; // SYSCALL, SYSENTER, INT n
+        if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            return;
+        }
+        regs.Rip -= CallLength;
+        regs.Rax = regs.OrigRax;
+        regs.OrigRax = ulong.MaxValue;
+        thread.RaisedRegs = regs;
+        thread.RaisedAddress = regs.Rip;
+        thread.IsRaising = true;
+        regs.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.IllegalOffset;
+        if (PtraceCalls.SetRegs(thread.Tid, regs))
+        {
+            _ = thread.Continue();
+        }
+    }
+
+    /// <summary>
+    /// The next stop after <see cref="TryRaise"/> or <see cref="RaiseInvalidOpcode"/>, whatever it is: the thread is back at its access. The signal of the stop, which
     /// is the one raised if the access was reached, and otherwise comes first.
     /// </summary>
-    internal static int EndRaise(TracedThread thread, WaitStatus status)
+    internal int EndRaise(TracedThread thread, WaitStatus status)
     {
         thread.IsRaising = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
-        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
-            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page || !page.IsBeyond(info.Address))
+        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
+            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page)
         {
             return status.StopSignal;
         }
-        SigInfo raised = new() { Signal = SIGBUS, Code = BUS_ADRERR, Address = thread.RaisedAddress };
+        SigInfo raised = new() { Signal = info.Signal, Address = thread.RaisedAddress };
+        if (info.Signal == SIGBUS && page.IsBeyond(info.Address))
+        {
+            raised.Code = BUS_ADRERR;
+        }
+        else if (info.Signal == SIGSEGV && info.Address == AgeingPage.Forbidden(thread.RaisedAddress))
+        {
+            raised.Code = SEGV_ACCERR;
+        }
+        else if (info.Signal == SIGILL && info.Address == thread.Space.VdsoBase + (ulong)_image.Vdso.IllegalOffset)
+        {
+            raised.Code = ILL_ILLOPN;
+        }
+        else
+        {
+            return status.StopSignal;
+        }
         _ = PtraceCalls.SetSigInfo(thread.Tid, raised);
-        return SIGBUS;
+        return raised.Signal;
     }
 
     private static bool IsResolved(AddressSpace space, ulong address) =>

@@ -82,8 +82,40 @@ internal sealed class EnclaveTransitions
                 // The host's PROT_NONE said SIGSEGV; the driver says SIGBUS to an absent page and to one that is mapped too wide.
                 (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
             }
+            else if (fault.Kind == ExceptionVector.PF && TryWiden(thread, regs, fault))
+            {
+                Resume(thread, ref regs, forced);
+                return;
+            }
         }
         ExitAndDeliver(thread, ref regs, ref info, fault, isException, forced);
+    }
+
+    /// <summary>
+    /// The EPCM allows more than when the page was mapped (EMODPE, or a page that was removed and came again): gives the page the
+    /// protection that it may have by now. False if the fault is a true one.
+    /// </summary>
+    private bool TryWiden(TracedThread thread, in UserRegs regs, Fault fault)
+    {
+        PageFaultError error = (PageFaultError)fault.ErrorCode;
+        PageProtection needed = (error & PageFaultError.Instruction) != 0 ? PageProtection.Execute
+            : (error & PageFaultError.Write) != 0 ? PageProtection.Write
+            : PageProtection.Read;
+        AddressSpace space = thread.Space;
+        if ((error & (PageFaultError.Present | PageFaultError.Sgx)) != PageFaultError.Present
+            || !space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping))
+        {
+            return false;
+        }
+        PageProtection allowed = mapping.Protection & mapping.Owner.Enclave.EpcmProtection(fault.Address);
+        bool isSecond = thread.Widened == (regs.Rip, fault.Address);
+        thread.Widened = isSecond ? default : (regs.Rip, fault.Address);
+        if ((allowed & needed) == 0 || isSecond)
+        {
+            return false; // what stands in the way is something else
+        }
+        using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
+        return calls.Call(SYS_mprotect, fault.Address & ~(PageSize - 1), PageSize, (ulong)allowed) == 0;
     }
 
     private ulong TrapReturn(AddressSpace space) => space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
@@ -200,7 +232,7 @@ internal sealed class EnclaveTransitions
     {
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
-            _ = PtraceCalls.Cont(thread.Tid, info.Signal);
+            _ = thread.Continue(info.Signal);
         }
     }
 
@@ -210,7 +242,7 @@ internal sealed class EnclaveTransitions
         _ = forced.Undo(thread, _image, ref regs);
         if (thread.Ended is null && PtraceCalls.SetRegs(thread.Tid, regs))
         {
-            _ = PtraceCalls.Cont(thread.Tid, 0);
+            _ = thread.Continue();
         }
     }
 
@@ -251,6 +283,9 @@ internal sealed class EnclaveTransitions
                 break;
             case ExceptionVector.BP:
                 info.Code = SI_KERNEL;
+                break;
+            case ExceptionVector.UD when info.Signal != SIGILL:
+                (info.Signal, info.Code, info.Address) = (SIGILL, ILL_ILLOPN, rip);
                 break;
             default:
                 info.Code = info.Code != 0 ? info.Code : ILL_ILLOPN;
