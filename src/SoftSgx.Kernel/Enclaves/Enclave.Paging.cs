@@ -96,6 +96,11 @@ public sealed partial class Enclave
                 return FaultOutcome.Absent;
             }
 
+            if (IsOutOfReach)
+            {
+                return FaultOutcome.NotInitialized;
+            }
+
             if (!_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page))
             {
                 FaultOutcome added = Augment(offset);
