@@ -1,0 +1,197 @@
+using SoftSgx.Kernel;
+
+namespace SoftSgx.Simulation;
+
+/// <summary>
+/// One address space that maps an enclave: its page tables, and the accesses of its threads. A page that is not present faults, and
+/// the kernel handles it, as sgx_vma_fault and a processor's page walk do together.
+/// </summary>
+/// <remarks>
+/// <see cref="Touch"/> and <see cref="TouchAfterFault"/> are for simulations without contents, which run on one thread; everything
+/// else takes the address space's lock, under which nothing of the kernel is called.
+/// </remarks>
+public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
+{
+    private readonly SimulatedEnclave _enclave;
+    private readonly PageTable _table;
+    private readonly Lock _lock = new();
+    private long _changes;
+
+    internal SimulatedAddressSpace(SimulatedEnclave enclave)
+    {
+        _enclave = enclave;
+        _table = new PageTable(enclave.Machine.Epc.WithContents);
+    }
+
+    /// <summary>Faults that found the page in the EPC, so that only a page-table entry was missing.</summary>
+    public long MinorFaults { get; private set; }
+
+    /// <summary>Present entries.</summary>
+    public long PresentPages => _table.Present;
+
+    /// <summary>
+    /// As on a host that can only write-protect pages of a shared mapping: what is zapped can be read until it is gone.
+    /// </summary>
+    public bool ReadsOutliveZap { get; init; }
+
+    /// <summary>Called when the address space is told to let go of pages, before it does: who is inside leaves.</summary>
+    internal Action? Interrupt { get; set; }
+
+    /// <summary>An access without contents.</summary>
+    /// <param name="page">Page index in the enclave.</param>
+    /// <returns><see langword="false"/>: a page fault.</returns>
+    public bool Touch(ulong page) => _table.Touch(page);
+
+    /// <summary>Has the kernel handle a fault and repeats the access, until the page is there or there is no hope.</summary>
+    /// <param name="page">Page index in the enclave.</param>
+    /// <returns><see cref="FaultOutcome.Present"/>, or what stands in the way.</returns>
+    public FaultOutcome TouchAfterFault(ulong page)
+    {
+        FaultOutcome outcome;
+        do
+        {
+            outcome = Fault(page);
+        }
+        while (outcome == FaultOutcome.Present && !_table.Touch(page));
+
+        return outcome;
+    }
+
+    /// <summary>Reads a whole page as a thread of the address space would.</summary>
+    /// <param name="page">Page index in the enclave.</param>
+    /// <param name="destination">4,096 bytes.</param>
+    /// <returns><see cref="FaultOutcome.Present"/>, or the outcome of the fault that cannot be helped.</returns>
+    public FaultOutcome Read(ulong page, Span<byte> destination)
+    {
+        while (true)
+        {
+            lock (_lock)
+            {
+                if (_table.Touch(page))
+                {
+                    _table.FrameOf(page).CopyTo(destination);
+                    return FaultOutcome.Present;
+                }
+            }
+
+            if (Fault(page) is var outcome and not FaultOutcome.Present)
+            {
+                return outcome;
+            }
+        }
+    }
+
+    /// <summary>Writes a whole page as a thread of the address space would.</summary>
+    /// <param name="page">Page index in the enclave.</param>
+    /// <param name="contents">4,096 bytes.</param>
+    /// <returns><see cref="FaultOutcome.Present"/>, or the outcome of the fault that cannot be helped.</returns>
+    public FaultOutcome Write(ulong page, ReadOnlySpan<byte> contents)
+    {
+        while (true)
+        {
+            lock (_lock)
+            {
+                if (_table.IsWritable(page) && _table.Touch(page))
+                {
+                    contents.CopyTo(_table.FrameOf(page));
+                    return FaultOutcome.Present;
+                }
+            }
+
+            if (Fault(page) is var outcome and not FaultOutcome.Present)
+            {
+                return outcome;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void TestAndClearAccessed(ReadOnlySpan<ulong> offsets, Span<bool> accessed)
+    {
+        lock (_lock)
+        {
+            for (int i = 0; i < offsets.Length; i++)
+            {
+                accessed[i] |= _table.TestAndClearAccessed(offsets[i] / EpcPool.PageSize);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Zap(ReadOnlySpan<ulong> offsets)
+    {
+        lock (_lock)
+        {
+            _changes++;
+            foreach (ulong offset in offsets)
+            {
+                if (ReadsOutliveZap)
+                {
+                    _table.WriteProtect(offset / EpcPool.PageSize);
+                }
+                else
+                {
+                    _table.Clear(offset / EpcPool.PageSize);
+                }
+            }
+        }
+
+        Interrupt?.Invoke();
+    }
+
+    /// <summary>The kernel publishes a page for a fault of this address space.</summary>
+    internal void Map(ulong page)
+    {
+        lock (_lock)
+        {
+            _table.Enter(page, _enclave.Inode.TryFindFrame(page));
+        }
+    }
+
+    /// <summary>The inode loses a page.</summary>
+    internal void Unmap(ulong page)
+    {
+        lock (_lock)
+        {
+            _changes++;
+            _table.Clear(page);
+        }
+    }
+
+    // One page fault. Present means: try again, not that the entry is there.
+    private FaultOutcome Fault(ulong page)
+    {
+        Reclaimer reclaimer = _enclave.Machine.Kernel.Reclaimer;
+        long seen = reclaimer.Progress;
+        long changes = Volatile.Read(ref _changes);
+        bool wasPresent = _table.IsPresent(page);
+        FaultOutcome outcome = _enclave.Kernel.HandleFault(
+            _enclave.Kernel.Base + (page * EpcPool.PageSize), PageProtection.None, this);
+        switch (outcome)
+        {
+            case FaultOutcome.Present:
+                lock (_lock)
+                {
+                    // A page that went away since the kernel said it is there is not entered: the next access faults again.
+                    if (_changes == changes && (!_table.IsPresent(page) || wasPresent))
+                    {
+                        byte[]? frame = _enclave.Inode.TryFindFrame(page);
+                        if (frame is not null || !_enclave.Machine.Epc.WithContents)
+                        {
+                            MinorFaults++;
+                            _table.Enter(page, frame);
+                        }
+                    }
+                }
+
+                return outcome;
+
+            case FaultOutcome.Retry:
+                _enclave.Machine.WaitForReclaimer(seen);
+                return FaultOutcome.Present;
+
+            default:
+                return outcome;
+        }
+    }
+}
