@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using SoftSgx.Architecture;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
@@ -8,8 +10,12 @@ namespace SoftSgx.Kernel;
 /// </content>
 public sealed partial class SgxSubsystem
 {
+    private readonly ConcurrentDictionary<LogicalProcessor, Enclave> _inside = new();
+
     /// <summary>Executes ENCLU; a #PF on a page that can be loaded is handled and the leaf repeated.</summary>
-    /// <param name="enclave">The enclave that RBX (EENTER, ERESUME) or the logical processor is in, if known.</param>
+    /// <param name="enclave">
+    /// The enclave that RBX names (EENTER, ERESUME), or <see langword="null"/> if it names none; not looked at inside an enclave.
+    /// </param>
     /// <param name="logical">The logical processor.</param>
     /// <param name="registers">Its registers, see <see cref="Enclu.Execute"/>.</param>
     /// <param name="space">Its page tables.</param>
@@ -18,18 +24,108 @@ public sealed partial class SgxSubsystem
     /// For a result that is #PF: what became of the page fault; <see cref="FaultOutcome.Present"/> if the page is there and the
     /// processor refuses all the same.
     /// </param>
+    /// <returns>What the leaf returned the last time.</returns>
     public LeafResult ExecuteEnclu(
         Enclave? enclave,
         LogicalProcessor logical,
         ref RegisterFile registers,
         ILinearAddressSpace space,
         Span<byte> xsave,
-        out FaultOutcome outcome) => throw new NotImplementedException();
+        out FaultOutcome outcome)
+    {
+        ArgumentNullException.ThrowIfNull(logical);
+        outcome = FaultOutcome.Absent;
+        enclave = logical.InEnclave ? _inside.GetValueOrDefault(logical) : enclave;
+        if (enclave is null)
+        {
+            return Enclu.Execute(Processor, logical, ref registers, space, xsave);
+        }
+
+        while (true)
+        {
+            LeafResult result = ExecuteOnce(enclave, logical, ref registers, space, xsave);
+            if (result.Status != LeafStatus.Fault || result.Fault.Kind != ExceptionVector.PF)
+            {
+                return result;
+            }
+
+            ulong address = result.Fault.Address;
+            if (!enclave.IsOut(address))
+            {
+                outcome = enclave.EpcPageAt(address) >= 0 ? FaultOutcome.Present : enclave.HandleFault(address, PageProtection.None, null);
+                return result;
+            }
+
+            long seen = Reclaimer.Progress;
+            outcome = enclave.HandleFault(address, PageProtection.None, null);
+            if (outcome == FaultOutcome.Retry)
+            {
+                Reclaimer.WaitForProgress(seen, s_patience);
+            }
+            else if (outcome != FaultOutcome.Present)
+            {
+                return result;
+            }
+        }
+    }
 
     /// <summary>An asynchronous exit, see <see cref="AsynchronousExit.Execute"/>.</summary>
+    /// <param name="logical">The logical processor, inside an enclave.</param>
+    /// <param name="registers">In: the enclave's. Out: the synthetic state.</param>
+    /// <param name="xsave">Its XSAVE image.</param>
+    /// <param name="e">What happened.</param>
     public void ExitAsynchronously(LogicalProcessor logical, ref RegisterFile registers, Span<byte> xsave, in ExitEvent e)
-        => throw new NotImplementedException();
+    {
+        ArgumentNullException.ThrowIfNull(logical);
+        Enclave enclave = _inside[logical];
+        lock (enclave.Lock)
+        {
+            AsynchronousExit.Execute(Processor, logical, ref registers, xsave, in e);
+            Note(enclave, logical);
+        }
+    }
 
-    /// <summary>A thread died inside, see <see cref="AsynchronousExit.Abandon"/>.</summary>
-    public void Abandon(LogicalProcessor logical) => throw new NotImplementedException();
+    /// <summary>A thread died, perhaps inside, see <see cref="AsynchronousExit.Abandon"/>.</summary>
+    /// <param name="logical">The logical processor.</param>
+    public void Abandon(LogicalProcessor logical)
+    {
+        ArgumentNullException.ThrowIfNull(logical);
+        if (_inside.TryGetValue(logical, out Enclave? enclave))
+        {
+            lock (enclave.Lock)
+            {
+                AsynchronousExit.Abandon(Processor, logical);
+                Note(enclave, logical);
+            }
+        }
+    }
+
+    private LeafResult ExecuteOnce(
+        Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, ILinearAddressSpace space, Span<byte> xsave)
+    {
+        lock (enclave.Lock)
+        {
+            bool wasInside = logical.InEnclave;
+            LeafResult result = Enclu.Execute(Processor, logical, ref registers, space, xsave);
+            if (logical.InEnclave != wasInside)
+            {
+                Note(enclave, logical);
+            }
+
+            return result;
+        }
+    }
+
+    private void Note(Enclave enclave, LogicalProcessor logical)
+    {
+        enclave.OnTransition(logical);
+        if (logical.InEnclave)
+        {
+            _inside[logical] = enclave;
+        }
+        else
+        {
+            _inside.TryRemove(logical, out _);
+        }
+    }
 }

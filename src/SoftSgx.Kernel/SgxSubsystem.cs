@@ -9,6 +9,8 @@ namespace SoftSgx.Kernel;
 /// </summary>
 public sealed partial class SgxSubsystem
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(20);
+
     /// <summary>Makes the subsystem of a processor whose EPC nobody uses yet.</summary>
     /// <param name="processor">The processor. All its EPC pages go into the pool.</param>
     /// <param name="platform">Where the contents of EPC pages live: what the processor reads them through.</param>
@@ -24,7 +26,21 @@ public sealed partial class SgxSubsystem
         Platform = platform;
         Options = options;
         Encls = encls;
-        Pool = new EpcPool(processor.Epcm.PageCount);
+        EpcLayout layout = options.Layout ?? new EpcLayout((processor.Epcm.PageCount, 0));
+        if (layout.Pages != processor.Epcm.PageCount)
+        {
+            throw new ArgumentException($"the layout has {layout.Pages} EPC pages, the processor {processor.Epcm.PageCount}", nameof(options));
+        }
+
+        if (options.Reclaim.Problem is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(options));
+        }
+
+        var links = new EpcPageLinks(layout.Pages);
+        Pool = new EpcPool(layout, links);
+        EpcSanitizer.Run(encls, Pool);
+        Reclaimer = new Reclaimer(this, links, options.Reclaim);
         Device = new EnclaveDevice(this);
         Provision = new ProvisionDevice();
     }
@@ -36,21 +52,7 @@ public sealed partial class SgxSubsystem
     public EpcPool Pool { get; }
 
     /// <summary>What swaps pages out.</summary>
-    public Reclaimer Reclaimer { get; } = new();
-
-    /// <summary>What paging did for all enclaves so far.</summary>
-    public PagingCounters Counters => throw new NotImplementedException();
-
-    /// <summary>The enclaves that were created, ended ones included, in the order of their creation; the first 1,000 of them.</summary>
-    public IReadOnlyList<EnclaveReport> Reports => throw new NotImplementedException();
-
-    /// <summary>
-    /// An EPC page suffers a memory failure: it is never handed out again, and whoever accesses it gets SIGBUS.
-    /// The counterpart of arch_memory_failure in arch/x86/kernel/cpu/sgx/main.c.
-    /// </summary>
-    /// <param name="epcPage">Index of the page.</param>
-    /// <returns><see langword="false"/> if there is no such page.</returns>
-    public bool Poison(int epcPage) => throw new NotImplementedException();
+    public Reclaimer Reclaimer { get; }
 
     /// <summary>The enclave device.</summary>
     public EnclaveDevice Device { get; }
@@ -59,7 +61,7 @@ public sealed partial class SgxSubsystem
     public ProvisionDevice Provision { get; }
 
     /// <summary>
-    /// Called when an ioctl finds no free EPC page, before it answers ENOMEM: frees what can be freed, such as enclaves that
+    /// Called when an ioctl finds no free EPC page, before it reclaims any: frees what can be freed, such as enclaves that
     /// nobody refers to any more, and answers <see langword="true"/> if another attempt is worth it. May be called repeatedly.
     /// </summary>
     /// <remarks>
@@ -68,22 +70,83 @@ public sealed partial class SgxSubsystem
     /// </remarks>
     public Func<bool>? DirectReclaim { get; set; }
 
-    /// <summary>Takes a free EPC page, reclaiming directly if there is none. Not under an enclave's lock.</summary>
+    /// <summary>
+    /// An EPC page suffers a memory failure: it is never handed out again, and whoever accesses it gets SIGBUS.
+    /// The counterpart of arch_memory_failure in arch/x86/kernel/cpu/sgx/main.c.
+    /// </summary>
+    /// <param name="epcPage">Index of the page.</param>
+    /// <returns><see langword="false"/> if there is no such page.</returns>
+    public bool Poison(int epcPage)
+    {
+        if ((uint)epcPage >= (uint)Pool.Total)
+        {
+            return false;
+        }
+
+        if (Pool.Poison(epcPage))
+        {
+            (Enclave? enclave, ulong index) = Reclaimer.OwnerOf(epcPage);
+            enclave?.OnPoisoned(epcPage, index);
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Takes a free EPC page, reclaiming directly if there is none. Not under an enclave's lock.
+    /// Behaviour: sgx_alloc_epc_page with reclaim in arch/x86/kernel/cpu/sgx/main.c.
+    /// </summary>
     /// <param name="type">What the page will be used as.</param>
     /// <param name="page">Its index.</param>
     /// <returns><see langword="false"/> if nothing is free or reclaimable (ENOMEM).</returns>
     internal bool TryAllocateEpcPage(PageType type, out int page)
     {
-        while (!Pool.TryAllocate(type, out page))
+        Reach(SchedulingPoint.Allocate);
+        while (!Pool.TryAllocate(type, out page, Options.CurrentNode()))
         {
-            if (DirectReclaim is null || !DirectReclaim())
+            // Enclaves that nobody refers to any more first: they cost nothing to remove.
+            if (DirectReclaim is not null && DirectReclaim())
+            {
+                continue;
+            }
+
+            long seen = Reclaimer.Progress;
+            if (!Reclaimer.CanReclaim)
             {
                 return false;
             }
+
+            if (!Reclaimer.ReclaimBatch())
+            {
+                // Everything that could go is in another thread's batch.
+                Reclaimer.WaitForProgress(seen, s_patience);
+            }
         }
 
+        Reclaimer.WakeIfLow();
         return true;
     }
+
+    /// <summary>Takes a free EPC page for a page fault, which never reclaims directly. Under an enclave's lock.</summary>
+    /// <param name="type">What the page will be used as.</param>
+    /// <param name="page">Its index.</param>
+    /// <returns>
+    /// <see cref="FaultOutcome.Present"/> with a page, <see cref="FaultOutcome.Retry"/> or <see cref="FaultOutcome.Exhausted"/>.
+    /// </returns>
+    internal FaultOutcome TryAllocateForFault(PageType type, out int page)
+    {
+        bool found = Pool.TryAllocate(type, out page, Options.CurrentNode());
+        Reclaimer.WakeIfLow();
+        return found ? FaultOutcome.Present
+            : Reclaimer.CanReclaim ? FaultOutcome.Retry
+            : FaultOutcome.Exhausted;
+    }
+
+    /// <summary>A point where a simulation may let other threads go first. No lock is held.</summary>
+    internal void Reach(SchedulingPoint point) => Options.Scheduler?.Reach(point);
+
+    /// <summary>All enclaves that have an opener, by their ids.</summary>
+    internal EnclaveTable Enclaves { get; } = new();
 
     /// <summary>Where the contents of EPC pages live.</summary>
     internal IEpcPlatform Platform { get; }

@@ -12,6 +12,9 @@ public sealed record SubsystemOptions
     /// <summary>How to sleep; <see cref="Thread.Sleep(TimeSpan)"/> if left out.</summary>
     public Action<TimeSpan> Delay { get; init; } = Thread.Sleep;
 
+    /// <summary>The NUMA node that the calling thread runs on; node 0 if left out.</summary>
+    public Func<int> CurrentNode { get; init; } = static () => 0;
+
     /// <summary>Who decides which thread goes on; <see langword="null"/> where threads run by themselves.</summary>
     public IKernelScheduler? Scheduler { get; init; }
 }

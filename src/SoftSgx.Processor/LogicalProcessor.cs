@@ -85,6 +85,29 @@ public sealed class LogicalProcessor
     public bool IsInElrange(ulong address) => InEnclave && address - EnclaveBase < EnclaveSize;
 
     /// <summary>
+    /// True if the processor is inside an enclave and reaches <paramref name="epcPage"/> by its physical address: TCS or SSA frame.
+    /// </summary>
+    public bool Holds(int epcPage) =>
+        InEnclave && (ActiveTcs == epcPage || GprPage == epcPage || XsavePages.Contains(epcPage));
+
+    /// <summary>
+    /// An interrupt that nobody needs to see: an asynchronous exit and at once the ERESUME after it, which leave the thread as it was.
+    /// What remains is that the thread has been out: it belongs to the present epoch of its enclave from now on. Does nothing
+    /// outside of enclaves.
+    /// </summary>
+    /// <param name="processor">The package.</param>
+    public void Interrupt(SgxProcessor processor)
+    {
+        ArgumentNullException.ThrowIfNull(processor);
+        if (!InEnclave) return;
+
+        EnclaveState enclave = processor.StateOf(ActiveSecs);
+        uint epoch = enclave.ThreadEnters();
+        enclave.ThreadLeaves(EntryEpoch);
+        EntryEpoch = epoch;
+    }
+
+    /// <summary>
     /// Room for the <paramref name="count"/> pages of an SSA frame that is being checked; <see cref="UseSsaFrame"/> takes it into use.
     /// </summary>
     internal Span<int> StageXsavePages(int count)

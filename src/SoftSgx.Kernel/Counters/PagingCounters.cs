@@ -62,4 +62,28 @@ public record struct PagingCounters
 
     /// <summary>Time spent ageing.</summary>
     public long AgeTime;
+
+    /// <summary>Adds another's counters to these; peaks are added too, as if they had been at the same time.</summary>
+    public void Add(in PagingCounters other)
+    {
+        EpcPages += other.EpcPages;
+        PeakEpcPages += other.PeakEpcPages;
+        EnclavePages += other.EnclavePages;
+        Faults += other.Faults;
+        Loads += other.Loads;
+        Evictions += other.Evictions;
+        Ages += other.Ages;
+        Young += other.Young;
+        ETracks += other.ETracks;
+        Kicks += other.Kicks;
+        SecsEvictions += other.SecsEvictions;
+        SecsLoads += other.SecsLoads;
+        VaPages += other.VaPages;
+        BackingBytes += other.BackingBytes;
+        PeakBackingBytes += other.PeakBackingBytes;
+        Failures += other.Failures;
+        LoadTime += other.LoadTime;
+        EvictTime += other.EvictTime;
+        AgeTime += other.AgeTime;
+    }
 }

@@ -30,8 +30,13 @@ public sealed partial class Enclave
 
     /// <summary>Finds the EPC page at a linear address.</summary>
     /// <param name="address">Any linear address.</param>
-    /// <returns>Index of the EPC page, or −1 if there is none.</returns>
-    public int EpcPageAt(ulong address) => TryFindPage(address, out EnclavePage page) ? page.EpcPage : NoPage;
+    /// <returns>
+    /// Index of the EPC page; −1 if there is none for a page table entry to point to: no page, one that is swapped out or on its way
+    /// out, or a poisoned one.
+    /// </returns>
+    public int EpcPageAt(ulong address)
+        => TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed
+            && !Subsystem.Pool.IsPoisoned(page.EpcPage) ? page.EpcPage : NoPage;
 
     /// <summary>The rule of mmap and mprotect: whether a range may be mapped with a protection.</summary>
     /// <param name="start">First address.</param>
@@ -203,8 +208,14 @@ public sealed partial class Enclave
             return PageProtection.Private;
         }
 
+        if (!page.IsResident)
+        {
+            return page.SavedPermissions;
+        }
+
+        // BLOCKED is no matter of protection: a blocked page is about to go, and comes back as it was.
         Epcm epcm = Subsystem.Processor.Epcm;
-        return epcm.IsPending(page.EpcPage) || epcm.IsModified(page.EpcPage) || epcm.IsBlocked(page.EpcPage)
+        return epcm.IsPending(page.EpcPage) || epcm.IsModified(page.EpcPage)
             ? PageProtection.None
             : (PageProtection)epcm.Permissions(page.EpcPage) & PageProtection.Access;
     }

@@ -31,6 +31,8 @@ public sealed partial class Enclave
     private volatile bool _dead;
     private bool _builtByAddPage;
     private bool _inodeDisposed;
+    private int _resident; // REG and TCS pages in the EPC
+    private int _report = -1;
 
     internal Enclave(SgxSubsystem subsystem, IEnclaveInode inode, DeviceAbi abi)
     {
@@ -38,7 +40,12 @@ public sealed partial class Enclave
         _inode = inode;
         Abi = abi;
         VersionArrays = new VersionArrays(subsystem);
+        _backing = new BackingStore(subsystem.Platform);
+        Id = subsystem.Enclaves.Add(this);
     }
+
+    /// <summary>Names the enclave in <see cref="SgxSubsystem.Enclaves"/> as long as it has pages.</summary>
+    internal int Id { get; }
 
     /// <summary>The interface that the opener expects.</summary>
     public DeviceAbi Abi { get; }
@@ -60,7 +67,7 @@ public sealed partial class Enclave
     /// <summary>Size of ELRANGE in bytes, a power of two.</summary>
     public ulong Size { get; private set; }
 
-    /// <summary>Index of the EPC page that holds the SECS; −1 before CREATE and after the end.</summary>
+    /// <summary>Index of the EPC page that holds the SECS; −1 before CREATE, while it is swapped out, and after the end.</summary>
     public int SecsPage { get; private set; } = NoPage;
 
     /// <summary>ATTRIBUTES of the SECS as the builder gave them.</summary>
@@ -69,7 +76,7 @@ public sealed partial class Enclave
     /// <summary>Attributes that INIT lets the enclave have.</summary>
     public AttributeFlags AllowedAttributes { get; private set; } = UnprivilegedAttributes;
 
-    /// <summary>Number of REG and TCS pages.</summary>
+    /// <summary>Number of REG and TCS pages, those that are swapped out included.</summary>
     public int PageCount
     {
         get
@@ -87,7 +94,7 @@ public sealed partial class Enclave
     /// <summary>The enclave's lock: guards pages and state. See the project's README for the order of locks.</summary>
     internal Lock Lock { get; } = new();
 
-    /// <summary>The enclave's version arrays; the ioctl in progress is their only user.</summary>
+    /// <summary>The enclave's version arrays.</summary>
     internal VersionArrays VersionArrays { get; }
 
     /// <summary>Executes an ioctl.</summary>
@@ -134,7 +141,8 @@ public sealed partial class Enclave
     /// </remarks>
     public void Release()
     {
-        _dead = true; // an ioctl in progress ends at its next page
+        _dead = true; // an ioctl in progress ends at its next page, and so does the reclaimer
+        Subsystem.Reach(SchedulingPoint.Release);
         SpinWait wait = default;
         while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
         {
@@ -150,6 +158,10 @@ public sealed partial class Enclave
                 {
                     _inodeDisposed = true;
                     _inode.Dispose();
+                    _backing.Release();
+                    _spaces = [];
+                    Subsystem.OnEnded(this, _report);
+                    Subsystem.Enclaves.Remove(Id);
                 }
             }
         }
@@ -172,7 +184,7 @@ public sealed partial class Enclave
     /// <returns>
     /// <see langword="false"/>, with nothing changed, if the inode cannot have the size or the enclave was released meanwhile.
     /// </returns>
-    internal bool TryBegin(in Secs secs, int secsPage)
+    internal bool TryBegin(in Secs secs, int secsPage, int versionArray)
     {
         lock (Lock)
         {
@@ -181,6 +193,8 @@ public sealed partial class Enclave
                 return false;
             }
 
+            VersionArrays.Add(versionArray);
+            _backing.SetSize(secs.EnclaveSize);
             Base = secs.BaseAddress;
             Size = secs.EnclaveSize;
             SecsPage = secsPage;
@@ -189,12 +203,20 @@ public sealed partial class Enclave
                 ? AllowedAttributes | UnprivilegedAttributes
                 : UnprivilegedAttributes;
             _created = true; // last: from here on others read the rest without a lock
+            _report = Subsystem.OnCreated(this);
             return true;
         }
     }
 
-    /// <summary>INIT succeeded.</summary>
-    internal void OnInitialized() => _initialized = true;
+    /// <summary>INIT succeeded. Under the lock.</summary>
+    internal void OnInitialized()
+    {
+        _initialized = true;
+        MrEnclave = Subsystem.Processor.SecsOf(SecsPage).MrEnclave;
+    }
+
+    /// <summary>MRENCLAVE; zeros before INIT.</summary>
+    internal Hash256 MrEnclave { get; private set; }
 
     /// <summary>Lets the enclave have an attribute.</summary>
     internal void Allow(AttributeFlags attribute) => AllowedAttributes |= attribute;
@@ -219,6 +241,8 @@ public sealed partial class Enclave
             throw new InvalidOperationException($"The enclave has a page at offset 0x{page.Offset:x} already.");
         }
 
+        _resident++;
+
         if (page.Type == PageType.PT_TCS)
         {
             Subsystem.Platform.AttachPrivate(page.EpcPage);
@@ -232,7 +256,7 @@ public sealed partial class Enclave
     /// <summary>Undoes <see cref="Attach"/>; the EPC page stays allocated. Under the lock.</summary>
     internal void Detach(in EnclavePage page)
     {
-        if (page.Type == PageType.PT_TCS)
+        if (page.Type == PageType.PT_TCS || Subsystem.Pool.IsPoisoned(page.EpcPage))
         {
             Subsystem.Platform.DetachPrivate(page.EpcPage);
         }
@@ -241,20 +265,31 @@ public sealed partial class Enclave
             _inode.RemovePage(page.EpcPage, page.Offset);
         }
 
+        _resident--;
         _pages.Remove(page.Offset / EpcPool.PageSize);
     }
 
+    // Pages that are marked or detached by the reclaimer are no exception: it finds them gone. What is swapped out is only forgotten.
     private void RemoveAllPages()
     {
         _dead = true;
+        _beingReclaimed.Clear();
         PageMap.Cursor cursor = _pages.Walk();
         ulong index = cursor.Next(0, out EnclavePage page);
         while (index != PageMap.None)
         {
-            if (Subsystem.Encls.ERemove(page.EpcPage).IsSuccess)
+            if (!page.IsResident)
             {
-                Detach(in page);
-                Subsystem.Pool.Return(page.EpcPage);
+                _pages.Remove(index);
+            }
+            else
+            {
+                Subsystem.Reclaimer.Remove(page.EpcPage);
+                if (Subsystem.Encls.ERemove(page.EpcPage).IsSuccess)
+                {
+                    Detach(in page);
+                    Subsystem.Pool.Return(page.EpcPage);
+                }
             }
 
             index = cursor.Next(index + 1, out page);
@@ -267,9 +302,12 @@ public sealed partial class Enclave
             SecsPage = NoPage;
         }
 
-        if (SecsPage == NoPage)
+        if (SecsPage == NoPage && _pages.Count == 0)
         {
             VersionArrays.Clear();
+            _evictedSecs = null;
         }
+
+        Subsystem.Reclaimer.OnReleased();
     }
 }

@@ -14,10 +14,11 @@ namespace SoftSgx.Kernel;
 /// </para>
 /// <code>
 ///   index bits   … 17:12        11:6          5:0
-///                inner node  →  inner node →  leaf: 64 EPC page numbers, 64 attribute bytes, one bitmap
+///                inner node  →  inner node →  leaf: 64 places, 64 attribute words, one bitmap
 /// </code>
 /// <para>
-/// A leaf of dense pages costs about 6 bytes a page; a lone page in a sparse enclave of 2^40 bytes costs less than 3 KiB.
+/// A place is the number of an EPC page, or the complement of a version-array slot for a page that is swapped out.
+/// A leaf of dense pages costs about 7 bytes a page; a lone page in a sparse enclave of 2^40 bytes costs less than 3 KiB.
 /// Every node has a bitmap of its occupied slots and an empty node is dropped, so walking costs nothing for holes.
 /// </para>
 /// <para>Not thread-safe: the enclave's lock guards it.</para>
@@ -29,7 +30,11 @@ internal sealed class PageMap
 
     private const int Bits = 6;
     private const int FanOut = 1 << Bits;
+    // Attributes: bits 2:0 maximum protection, 5:3 page type, 6 being reclaimed, 9:7 permissions of a page that is swapped out.
     private const int TypeShift = 3;
+    private const int TypeMask = 7;
+    private const ushort BeingReclaimed = 1 << 6;
+    private const int SavedShift = 7;
 
     private Node? _root;
     private int _height; // levels of inner nodes above the leaves
@@ -85,10 +90,25 @@ internal sealed class PageMap
         }
 
         leaf.Occupied |= 1UL << slot;
-        leaf.EpcPages[slot] = page.EpcPage;
-        leaf.Attributes[slot] = (byte)((int)page.Maximum | ((int)page.Type << TypeShift));
+        leaf.Set(slot, in page);
         Count++;
         return true;
+    }
+
+    /// <summary>Changes the state of a page that exists.</summary>
+    /// <param name="page">The page as it is from now on.</param>
+    /// <exception cref="InvalidOperationException">There is no page at this offset: a bug of the caller.</exception>
+    public void Update(in EnclavePage page)
+    {
+        ulong index = page.Offset / EpcPool.PageSize;
+        Leaf? leaf = FindLeaf(index);
+        int slot = Slot(index, 0);
+        if (leaf is null || !leaf.IsOccupied(slot))
+        {
+            throw new InvalidOperationException($"The enclave has no page at offset 0x{page.Offset:x}.");
+        }
+
+        leaf.Set(slot, in page);
     }
 
     /// <summary>Removes a page and the nodes that it leaves empty.</summary>
@@ -269,17 +289,32 @@ internal sealed class PageMap
 
     private sealed class Leaf : Node
     {
-        public EpcPageSlots EpcPages;
-        public AttributeSlots Attributes; // bits 2:0 maximum protection, bits 5:3 page type
+        private PlaceSlots _places;
+        private AttributeSlots _attributes;
 
         public EnclavePage PageAt(ulong index, int slot)
         {
-            byte attributes = Attributes[slot];
+            int place = _places[slot];
+            int attributes = _attributes[slot];
             return new EnclavePage(
                 index * EpcPool.PageSize,
-                EpcPages[slot],
-                (PageType)(attributes >> TypeShift),
-                (PageProtection)attributes & PageProtection.Access);
+                place >= 0 ? place : -1,
+                (PageType)((attributes >> TypeShift) & TypeMask),
+                (PageProtection)attributes & PageProtection.Access)
+            {
+                IsBeingReclaimed = (attributes & BeingReclaimed) != 0,
+                Slot = place >= 0 ? -1 : ~place,
+                SavedPermissions = (PageProtection)(attributes >> SavedShift) & PageProtection.Access,
+            };
+        }
+
+        public void Set(int slot, in EnclavePage page)
+        {
+            _places[slot] = page.IsResident ? page.EpcPage : ~page.Slot;
+            _attributes[slot] = (ushort)((int)page.Maximum
+                | ((int)page.Type << TypeShift)
+                | (page.IsBeingReclaimed ? BeingReclaimed : 0)
+                | ((int)page.SavedPermissions << SavedShift));
         }
     }
 
@@ -290,7 +325,7 @@ internal sealed class PageMap
     }
 
     [InlineArray(FanOut)]
-    private struct EpcPageSlots
+    private struct PlaceSlots
     {
         private int _first;
     }
@@ -298,6 +333,6 @@ internal sealed class PageMap
     [InlineArray(FanOut)]
     private struct AttributeSlots
     {
-        private byte _first;
+        private ushort _first;
     }
 }

@@ -1,15 +1,17 @@
+using System.Numerics;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Kernel;
 
 /// <summary>
-/// The version-array pages of one enclave: 512 slots of 8 bytes each, one slot for every page that the enclave has, its SECS
-/// included, so that every page can be evicted at any time.
-/// Behaviour: sgx_encl_grow and sgx_encl_shrink in arch/x86/kernel/cpu/sgx/ioctl.c.
+/// The version arrays of one enclave: 512 slots of 8 bytes a page, one slot for every page that the enclave has, its SECS included, so
+/// that every page can be evicted at any time. A slot is what makes an old copy of a page worthless.
+/// Behaviour: sgx_encl_grow, sgx_encl_shrink, sgx_alloc_va_page, sgx_alloc_va_slot in arch/x86/kernel/cpu/sgx.
 /// </summary>
 /// <remarks>
-/// The pages come from the pool and count as PT_VA there. As long as nothing is evicted, no leaf touches them: their EPCM
-/// entries stay invalid until EPA makes them version arrays. The ioctl that builds the enclave is the only writer.
+/// Pages are counted by the one ioctl in progress; the arrays themselves and their slots are guarded by the enclave's lock. A page that the
+/// ioctl has got for a new array is added to them by <see cref="Add"/>, in the same step as the enclave page that it is for, so
+/// no slot of it is taken before that is sure to stay. Slots are numbered: 512 times the array's position plus the slot in it.
 /// </remarks>
 /// <param name="subsystem">Where the pages come from.</param>
 internal sealed class VersionArrays(SgxSubsystem subsystem)
@@ -18,56 +20,119 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
     public const int SGX_VA_SLOT_COUNT = 512;
 
     private const int NoPage = -1;
+    private const int WordsPerPage = SGX_VA_SLOT_COUNT / 64;
 
     private readonly List<int> _pages = [];
+    private ulong[] _taken = []; // a bit for each slot
+    private int _firstFreeWord;
     private int _pageCount;
 
     /// <summary>Number of version-array pages.</summary>
     public int Count => _pages.Count;
 
-    /// <summary>Makes room for one more enclave page.</summary>
-    /// <param name="added">The version-array page added for it, or −1 if the last one had a free slot.</param>
-    /// <returns><see langword="false"/> if one was needed and no EPC page is free.</returns>
-    public bool TryGrow(out int added)
+    /// <summary>Slots that hold the version of a page.</summary>
+    public int TakenSlots { get; private set; }
+
+    /// <summary>Counts one more enclave page, and gets an EPC page for a new array if that is the first it needs a slot in.</summary>
+    /// <param name="added">The page, to be given to <see cref="Add"/> or <see cref="Shrink"/>; −1 if none is needed.</param>
+    /// <returns>ENOMEM: no EPC page is free or reclaimable. EFAULT: EPA failed.</returns>
+    public Errno Grow(out int added)
     {
         added = NoPage;
         if (_pageCount % SGX_VA_SLOT_COUNT == 0)
         {
             if (!subsystem.TryAllocateEpcPage(PageType.PT_VA, out added))
             {
-                return false;
+                return Errno.ENOMEM;
             }
 
             subsystem.Platform.AttachPrivate(added);
-            _pages.Add(added);
+            if (!subsystem.Encls.EPa(added).IsSuccess)
+            {
+                Free(added);
+                added = NoPage;
+                return Errno.EFAULT;
+            }
         }
 
         _pageCount++;
-        return true;
+        return Errno.None;
     }
 
-    /// <summary>Takes back what <see cref="TryGrow"/> did last.</summary>
-    /// <param name="added">What it answered.</param>
+    /// <summary>Adds the page that <see cref="Grow"/> got. Under the enclave's lock.</summary>
+    /// <param name="added">The page, or −1.</param>
+    public void Add(int added)
+    {
+        if (added == NoPage)
+        {
+            return;
+        }
+
+        _pages.Add(added);
+        int words = _pages.Count * WordsPerPage;
+        if (_taken.Length < words)
+        {
+            Array.Resize(ref _taken, Math.Max(words, _taken.Length * 2));
+        }
+    }
+
+    /// <summary>Takes <see cref="Grow"/> back: the enclave page does not come after all, and <see cref="Add"/> was not called.</summary>
+    /// <param name="added">The page, or −1.</param>
     public void Shrink(int added)
     {
         _pageCount--;
         if (added != NoPage)
         {
-            _pages.Remove(added);
             Free(added);
         }
     }
 
-    /// <summary>Frees all pages: the enclave is gone.</summary>
+    /// <summary>Takes a free slot. There is one for every page of the enclave. Under the enclave's lock.</summary>
+    public int TakeSlot()
+    {
+        for (int word = _firstFreeWord; word < _pages.Count * WordsPerPage; word++)
+        {
+            if (_taken[word] != ulong.MaxValue)
+            {
+                int bit = BitOperations.TrailingZeroCount(~_taken[word]);
+                _taken[word] |= 1UL << bit;
+                _firstFreeWord = word;
+                TakenSlots++;
+                return (word * 64) + bit;
+            }
+        }
+
+        throw new InvalidOperationException("The enclave has more pages than slots in its version arrays.");
+    }
+
+    /// <summary>Gives a slot back, which the processor has emptied or is never to find used. Under the enclave's lock.</summary>
+    public void ReturnSlot(int slot)
+    {
+        _taken[slot / 64] &= ~(1UL << (slot % 64));
+        _firstFreeWord = Math.Min(_firstFreeWord, slot / 64);
+        TakenSlots--;
+    }
+
+    /// <summary>Where a slot is.</summary>
+    /// <param name="slot">Its number.</param>
+    /// <returns>The EPC page of the array and the slot's offset in it in bytes.</returns>
+    public (int Page, int Offset) Locate(int slot)
+        => (_pages[slot / SGX_VA_SLOT_COUNT], slot % SGX_VA_SLOT_COUNT * VersionArray.SlotSize);
+
+    /// <summary>Frees all pages: the enclave is gone. Under the enclave's lock, and no ioctl is in progress.</summary>
     public void Clear()
     {
         _pages.ForEach(Free);
         _pages.Clear();
+        _taken = [];
+        _firstFreeWord = 0;
         _pageCount = 0;
+        TakenSlots = 0;
     }
 
     private void Free(int page)
     {
+        subsystem.Encls.ERemove(page);
         subsystem.Platform.DetachPrivate(page);
         subsystem.Pool.Return(page);
     }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace SoftSgx.Kernel;
 
 /// <summary>A section of the EPC: consecutive EPC pages that belong to one NUMA node.</summary>
@@ -36,12 +38,12 @@ public sealed class EpcLayout
             NodeCount = Math.Max(NodeCount, sections[i].Node + 1);
         }
 
-        Sections = ranges;
+        Sections = [.. ranges];
         Pages = first;
     }
 
     /// <summary>The sections in the order of their pages.</summary>
-    public IReadOnlyList<EpcRange> Sections { get; }
+    public ImmutableArray<EpcRange> Sections { get; }
 
     /// <summary>All pages.</summary>
     public int Pages { get; }

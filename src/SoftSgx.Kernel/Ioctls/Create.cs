@@ -10,7 +10,7 @@ namespace SoftSgx.Kernel;
 /// </summary>
 /// <remarks>
 /// EINVAL: already created; the size is no power of two, or beyond what a backing file can have. EFAULT: the argument or the
-/// SECS cannot be read. ENOMEM: no EPC page for the SECS or its version array, or the host
+/// SECS cannot be read. ENOMEM: no EPC page for the SECS or its version array is free or reclaimable, or the host
 /// cannot hold an enclave of that size. EIO: ECREATE failed. With
 /// <see cref="DeviceAbi.V22"/> the kernel validates the SECS by itself, with EINVAL.
 /// </remarks>
@@ -60,9 +60,10 @@ internal static class Create
     private static Errno CreateSecs(Enclave enclave, in Secs secs, ReadOnlySpan<byte> source)
     {
         SgxSubsystem subsystem = enclave.Subsystem;
-        if (!enclave.VersionArrays.TryGrow(out int versionArray))
+        Errno grown = enclave.VersionArrays.Grow(out int versionArray);
+        if (grown != Errno.None)
         {
-            return Errno.ENOMEM;
+            return grown;
         }
 
         if (!subsystem.TryAllocateEpcPage(PageType.PT_SECS, out int secsPage))
@@ -72,7 +73,7 @@ internal static class Create
         }
 
         subsystem.Platform.AttachPrivate(secsPage);
-        Errno errno = ExecuteLeaf(enclave, in secs, source, secsPage);
+        Errno errno = ExecuteLeaf(enclave, in secs, source, secsPage, versionArray);
         if (errno != Errno.None)
         {
             subsystem.Platform.DetachPrivate(secsPage);
@@ -83,7 +84,7 @@ internal static class Create
         return errno;
     }
 
-    private static Errno ExecuteLeaf(Enclave enclave, in Secs secs, ReadOnlySpan<byte> source, int secsPage)
+    private static Errno ExecuteLeaf(Enclave enclave, in Secs secs, ReadOnlySpan<byte> source, int secsPage, int versionArray)
     {
         IEncls encls = enclave.Subsystem.Encls;
         if (!encls.ECreate(source, secsPage).IsSuccess)
@@ -91,7 +92,7 @@ internal static class Create
             return Errno.EIO;
         }
 
-        if (!enclave.TryBegin(in secs, secsPage))
+        if (!enclave.TryBegin(in secs, secsPage, versionArray))
         {
             encls.ERemove(secsPage);
             return Errno.ENOMEM;

@@ -59,7 +59,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     /// <param name="source">Address of the contents.</param>
     /// <param name="measure">Bit i: measure the 256 bytes at 256 · i.</param>
     /// <returns>
-    /// ENOMEM: no EPC page is free. EBUSY: the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
+    /// ENOMEM: no EPC page is free or reclaimable. EBUSY: the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
     /// on a noexec file system. The failure of a leaf otherwise. Nothing of the page remains after an error.
     /// </returns>
     public Errno Add(ulong offset, ulong source, ushort measure)
@@ -70,13 +70,14 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
             return Errno.ENOMEM;
         }
 
-        if (!_enclave.VersionArrays.TryGrow(out int versionArray))
+        Errno errno = _enclave.VersionArrays.Grow(out int versionArray);
+        if (errno != Errno.None)
         {
             pool.Return(epcPage);
-            return Errno.ENOMEM;
+            return errno;
         }
 
-        Errno errno = Add(offset, source, measure, epcPage);
+        errno = Add(offset, source, measure, epcPage, versionArray);
         if (errno != Errno.None)
         {
             _enclave.VersionArrays.Shrink(versionArray);
@@ -86,7 +87,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
         return errno;
     }
 
-    private Errno Add(ulong offset, ulong source, ushort measure, int epcPage)
+    private Errno Add(ulong offset, ulong source, ushort measure, int epcPage, int versionArray)
     {
         if (_enclave.HasPage(offset))
         {
@@ -103,7 +104,20 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
 
         lock (_enclave.Lock)
         {
-            return _enclave.IsDead ? Errno.EBADF : AddAndMeasure(offset, measure, epcPage);
+            if (_enclave.IsDead)
+            {
+                return Errno.EBADF;
+            }
+
+            errno = AddAndMeasure(offset, measure, epcPage);
+            if (errno == Errno.None)
+            {
+                // Only now that the page stays: from here on the reclaimer may take slots and evict.
+                _enclave.VersionArrays.Add(versionArray);
+                _enclave.OnAdded(epcPage, offset);
+            }
+
+            return errno;
         }
     }
 

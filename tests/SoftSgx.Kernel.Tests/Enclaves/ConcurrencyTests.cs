@@ -119,6 +119,22 @@ public class ConcurrencyTests
 
         public void RemovePage(int epcPage, ulong offset) => platform.Detach(epcPage);
 
+        public void Freeze(int epcPage, ulong offset)
+        {
+        }
+
+        public void Thaw(int epcPage, ulong offset)
+        {
+        }
+
+        public void Stage(int epcPage) => platform.Attach(epcPage);
+
+        public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting)
+        {
+        }
+
+        public void Unstage(int epcPage) => platform.Detach(epcPage);
+
         public void Dispose()
         {
         }

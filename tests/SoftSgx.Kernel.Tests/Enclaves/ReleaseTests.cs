@@ -31,7 +31,7 @@ public class ReleaseTests
     }
 
     [Fact]
-    public void Children_go_first_then_the_SECS()
+    public void Children_go_first_then_the_SECS_then_version_arrays()
     {
         var machine = new Machine();
         Enclave enclave = TestEnclave.BuildInitialized(machine);
@@ -39,11 +39,11 @@ public class ReleaseTests
         machine.Encls.Script = (leaf, n) =>
         {
             Assert.Equal(EnclsLeaf.EREMOVE, leaf);
-            Assert.Equal(TestEnclave.Pages - (n - before), enclave.PageCount);
+            Assert.Equal(Math.Max(0, TestEnclave.Pages - (n - before)), enclave.PageCount);
             return null; // the processor refuses a SECS that still has children
         };
         enclave.Release();
-        Assert.Equal(TestEnclave.Pages + 1, machine.Encls.Calls[EnclsLeaf.EREMOVE] - before);
+        Assert.Equal(TestEnclave.Pages + 2, machine.Encls.Calls[EnclsLeaf.EREMOVE] - before); // the version array last
         machine.AssertNothingLeaked();
     }
 

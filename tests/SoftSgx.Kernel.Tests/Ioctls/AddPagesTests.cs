@@ -267,25 +267,29 @@ public class AddPagesTests
     }
 
     [Fact]
-    public void A_full_EPC_is_ENOMEM_and_a_free_page_mends_it()
+    public void Nothing_reclaimable_is_ENOMEM_and_a_free_page_mends_it()
     {
         var machine = new Machine(epcPages: 8);
+        machine.LeaveFree(2);
         Enclave first = machine.OpenCreated();
-        Assert.Equal(Errno.ENOMEM, machine.AddPages(first, Machine.Pages(0, 10)));
-        Assert.Equal(6 * 4096UL, machine.AddedBytes); // 8 less SECS and version array
-        Assert.Equal(0, machine.Pool.Free);
+        Assert.Equal(Errno.ENOMEM, machine.AddPages(first, Machine.Pages(0, 10))); // a SECS before INIT and a version array stay
+        Assert.Equal(0UL, machine.AddedBytes);
         Enclave second = machine.Open();
         Assert.Equal(Errno.ENOMEM, machine.Create(second, Machine.Secs()));
 
+        machine.FreeOne();
+        Assert.Equal(Errno.None, machine.AddPages(first, Machine.Pages(0, 10))); // through one EPC page
+        Assert.Equal(10, first.PageCount);
+        Assert.Equal(9, first.Counters.Evictions);
         first.Release();
+        machine.FreeAll();
         Assert.Equal(Errno.None, machine.Create(second, Machine.Secs()));
-        Assert.Equal(Errno.None, machine.AddPages(second, Machine.Pages(0, 6)));
         second.Release();
         machine.AssertNothingLeaked();
     }
 
     [Fact]
-    public void A_full_EPC_is_reclaimed_directly_before_it_is_ENOMEM()
+    public void Enclaves_that_nobody_refers_to_go_before_pages_are_reclaimed()
     {
         var machine = new Machine(epcPages: 12);
         var unreferenced = new Queue<Enclave>([machine.OpenCreated(), machine.OpenCreated(), machine.OpenCreated()]);
@@ -302,9 +306,10 @@ public class AddPagesTests
         Assert.Equal(1, asked);
 
         // In the midst of a call, which goes on as if nothing had been: 3 · 2 pages, less SECS and version array.
-        Assert.Equal(Errno.ENOMEM, machine.AddPages(enclave, Machine.Pages(0, 8)));
-        Assert.Equal(4 * 4096UL, machine.AddedBytes);
-        Assert.Equal(4, asked);
+        Assert.Equal(Errno.None, machine.AddPages(enclave, Machine.Pages(0, 4)));
+        Assert.Equal((3, 0), (asked, (int)enclave.Counters.Evictions));
+        Assert.Equal(Errno.None, machine.AddPages(enclave, Machine.Pages(0x4000, 4)));
+        Assert.Equal((4, 4), (asked, (int)enclave.Counters.Evictions));
         enclave.Release();
         machine.AssertNothingLeaked();
     }
@@ -317,13 +322,13 @@ public class AddPagesTests
         Assert.Equal(Errno.None, AddMany(machine, enclave, 0, 511)); // with the SECS, 512
         Assert.Equal(1, machine.Pool.CountOf(PageType.PT_VA));
 
+        machine.EvictAll();
         machine.LeaveFree(1); // enough for the page, not for its version array
         Assert.Equal(Errno.ENOMEM, AddMany(machine, enclave, 511, 1));
         Assert.Equal(1, machine.Pool.CountOf(PageType.PT_VA));
         Assert.Equal(1, machine.Pool.Free);
 
-        machine.FreeAll();
-        machine.LeaveFree(2);
+        machine.FreeOne();
         machine.Encls.Fail(EnclsLeaf.EADD, ScriptedEncls.Fault);
         Assert.Equal(Errno.EIO, AddMany(machine, enclave, 511, 1));
         Assert.Equal(1, machine.Pool.CountOf(PageType.PT_VA));
@@ -403,6 +408,11 @@ public class AddPagesTests
 
         machine.Source.MayExecute = !call.NoExec;
         machine.Source.Readable = !call.Unreadable;
+        if (call.FreePages == 0)
+        {
+            machine.EvictAll(); // with a page left to reclaim, there would be one
+        }
+
         machine.LeaveFree(call.FreePages);
         if (call.FailingLeaf is EnclsLeaf leaf)
         {

@@ -14,6 +14,14 @@ internal sealed class ArrayPlatform(int pages) : IEpcPlatform
 
     public void DetachPrivate(int epcPage) => Detach(epcPage);
 
+    public IBackingFile? CreateBacking(ulong bytes) => RefusesBacking ? null : LastBacking = new ArrayBacking();
+
+    /// <summary>There is no memory to swap to.</summary>
+    public bool RefusesBacking { get; set; }
+
+    /// <summary>The backing file made last.</summary>
+    public ArrayBacking? LastBacking { get; private set; }
+
     public void Attach(int epcPage)
     {
         if (_frames[epcPage] is not null)
@@ -73,5 +81,63 @@ internal sealed class ArrayInode(ArrayPlatform platform) : IEnclaveInode
         platform.Detach(epcPage);
     }
 
+    public void Freeze(int epcPage, ulong offset) => Assert.Equal(epcPage, _pages[offset]);
+
+    public void Thaw(int epcPage, ulong offset) => Assert.Equal(epcPage, _pages[offset]);
+
+    public void Stage(int epcPage) => platform.Attach(epcPage);
+
+    public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting) => _pages.Add(offset, epcPage);
+
+    public void Unstage(int epcPage) => platform.Detach(epcPage);
+
     public void Dispose() => DisposeCount++;
+}
+
+/// <summary>A backing file of pages in a dictionary, which a test may change between the kernel's accesses.</summary>
+internal sealed class ArrayBacking : IBackingFile
+{
+    /// <summary>Its pages by offset.</summary>
+    public SortedDictionary<ulong, byte[]> Pages { get; } = [];
+
+    /// <summary>There is no memory for new pages.</summary>
+    public bool IsFull { get; set; }
+
+    public bool IsDisposed { get; private set; }
+
+    public bool TryWrite(ulong offset, ReadOnlySpan<byte> data)
+    {
+        ulong page = offset / 4096 * 4096;
+        if (IsFull && !Pages.ContainsKey(page))
+        {
+            return false;
+        }
+
+        Pages.TryAdd(page, new byte[4096]);
+        data.CopyTo(Pages[page].AsSpan((int)(offset - page)));
+        return true;
+    }
+
+    public bool TryRead(ulong offset, Span<byte> destination)
+    {
+        ulong page = offset / 4096 * 4096;
+        destination.Clear();
+        if (Pages.TryGetValue(page, out byte[]? bytes))
+        {
+            bytes.AsSpan((int)(offset - page), destination.Length).CopyTo(destination);
+        }
+
+        return true;
+    }
+
+    public void Truncate(ulong offset, ulong length)
+    {
+        Assert.Equal(0UL, offset % 4096);
+        for (ulong page = offset; page < offset + length; page += 4096)
+        {
+            Pages.Remove(page);
+        }
+    }
+
+    public void Dispose() => IsDisposed = true;
 }

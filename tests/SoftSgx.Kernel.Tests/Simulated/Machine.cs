@@ -27,13 +27,13 @@ internal sealed class Machine
 
     private readonly List<int> _hogged = [];
 
-    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null)
+    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null)
     {
         Platform = new ArrayPlatform(epcPages);
         Processor = new SgxProcessor(
             configuration ?? new ProcessorConfiguration(), PlatformSecrets.FromSeed("kernel tests"u8), epcPages, Platform);
         Encls = new ScriptedEncls(Processor);
-        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add }, Encls);
+        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings() }, Encls);
         Argument = Memory.Map(ArgumentAddress, 4096);
         Memory.Map(SecsAddress, 4096);
         Memory.Map(SecInfoAddress, 4096);
@@ -149,6 +149,21 @@ internal sealed class Machine
         {
             Assert.True(Pool.TryAllocate(PageType.PT_REG, out int page));
             _hogged.Add(page);
+        }
+    }
+
+    /// <summary>Gives back one page of what <see cref="LeaveFree"/> took.</summary>
+    public void FreeOne()
+    {
+        Pool.Return(_hogged[^1]);
+        _hogged.RemoveAt(_hogged.Count - 1);
+    }
+
+    /// <summary>Swaps out everything that can be.</summary>
+    public void EvictAll()
+    {
+        while (Kernel.Reclaimer.CanReclaim && Kernel.Reclaimer.ReclaimBatch())
+        {
         }
     }
 
