@@ -10,7 +10,8 @@ namespace SoftSgx.Simulation;
 /// </summary>
 public sealed class SimulatedEnclave
 {
-    private const ulong XFrm = 3;
+    /// <summary>SECS.ATTRIBUTES.XFRM: x87 and SSE.</summary>
+    internal const ulong XFrm = 3;
 
     private static readonly SecInfo s_regular = SecInfo.For(PageType.PT_REG, SecInfoFlags.R | SecInfoFlags.W);
     private static readonly SecInfo s_tcs = SecInfo.For(PageType.PT_TCS, SecInfoFlags.None);
@@ -34,7 +35,7 @@ public sealed class SimulatedEnclave
             Attributes = new SgxAttributes(AttributeFlags.MODE64BIT, XFrm),
         });
         Expect(Ioctl(
-            IoctlTable.SGX_IOC_ENCLAVE_CREATE, new SgxEnclaveCreate { Src = BuilderMemory.StructureAddress }));
+            _memory, IoctlTable.SGX_IOC_ENCLAVE_CREATE, new SgxEnclaveCreate { Src = BuilderMemory.StructureAddress }));
         AddressSpace = Map();
     }
 
@@ -63,8 +64,7 @@ public sealed class SimulatedEnclave
     /// <returns>What the ioctl answers; the pages before an error were added.</returns>
     public Errno AddPages(ulong firstPage, ulong pages, PageContents? contents = null)
     {
-        _memory.Contents = contents;
-        return AddPages(firstPage, pages, in s_regular);
+        return AddPages(firstPage, pages, in s_regular, contents);
     }
 
     /// <summary>Adds a TCS by ADD_PAGES, whose one SSA frame is the page behind it, and that page.</summary>
@@ -73,8 +73,7 @@ public sealed class SimulatedEnclave
     public Errno AddThread(ulong page)
     {
         Tcs tcs = new() { OSsa = (page + 1) * EpcPool.PageSize, NSsa = 1, FsLimit = 0xFFF, GsLimit = 0xFFF };
-        _memory.Contents = (_, contents) => Bytes.Of(in tcs).CopyTo(contents);
-        Errno errno = AddPages(page, 1, in s_tcs);
+        Errno errno = AddPages(page, 1, in s_tcs, (_, contents) => Bytes.Of(in tcs).CopyTo(contents));
         return errno == Errno.None ? AddPages(page + 1, 1) : errno;
     }
 
@@ -85,7 +84,7 @@ public sealed class SimulatedEnclave
         Hash256 measurement = Machine.Processor.StateOf(Kernel.SecsPage).Measurement.Current();
         SigStruct signed = SimulationSigner.Sign(in measurement, XFrm);
         _memory.Write(BuilderMemory.StructureAddress, in signed);
-        return Ioctl(IoctlTable.SGX_IOC_ENCLAVE_INIT, new SgxEnclaveInit { SigStruct = BuilderMemory.StructureAddress });
+        return Ioctl(_memory, IoctlTable.SGX_IOC_ENCLAVE_INIT, new SgxEnclaveInit { SigStruct = BuilderMemory.StructureAddress });
     }
 
     /// <summary>
@@ -120,6 +119,7 @@ public sealed class SimulatedEnclave
     public void Unmap(SimulatedAddressSpace space)
     {
         ArgumentNullException.ThrowIfNull(space);
+        space.UnmapAll();
         Kernel.RemoveAddressSpace(space);
         Inode.RemoveMapping(space);
         lock (_spaces)
@@ -153,10 +153,13 @@ public sealed class SimulatedEnclave
         }
     }
 
-    private Errno AddPages(ulong firstPage, ulong pages, in SecInfo secInfo)
+    // Each call has memory of its own, since threads may call at the same time.
+    private Errno AddPages(ulong firstPage, ulong pages, in SecInfo secInfo, PageContents? contents)
     {
-        _memory.Write(BuilderMemory.StructureAddress, in secInfo);
+        BuilderMemory memory = new() { Contents = contents };
+        memory.Write(BuilderMemory.StructureAddress, in secInfo);
         return Ioctl(
+            memory,
             IoctlTable.SGX_IOC_ENCLAVE_ADD_PAGES,
             new SgxEnclaveAddPages
             {
@@ -167,10 +170,10 @@ public sealed class SimulatedEnclave
             });
     }
 
-    private Errno Ioctl<T>(uint command, in T argument)
+    private Errno Ioctl<T>(BuilderMemory memory, uint command, in T argument)
         where T : unmanaged
     {
-        _memory.Write(BuilderMemory.ArgumentAddress, in argument);
-        return Kernel.Ioctl(command, BuilderMemory.ArgumentAddress, _memory, _memory, _builder);
+        memory.Write(BuilderMemory.ArgumentAddress, in argument);
+        return Kernel.Ioctl(command, BuilderMemory.ArgumentAddress, memory, memory, _builder);
     }
 }

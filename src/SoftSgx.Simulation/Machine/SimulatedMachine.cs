@@ -10,7 +10,7 @@ namespace SoftSgx.Simulation;
 public sealed class SimulatedMachine : IDisposable
 {
     /// <summary>Largest enclave of the machine's processor, as a power of two of bytes.</summary>
-    public const int MaximumEnclaveSizeLog2 = 46;
+    public const int MaximumEnclaveSizeLog2 = 44;
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
@@ -89,7 +89,8 @@ public sealed class SimulatedMachine : IDisposable
     /// <param name="seen">Its progress before the fault was handled.</param>
     internal void WaitForReclaimer(long seen)
     {
-        if (_mode == ReclaimerMode.Inline)
+        // Before and after a schedule nobody else is there who could.
+        if (_mode == ReclaimerMode.Inline || (_mode == ReclaimerMode.Scheduled && !VirtualScheduler.IsVirtualThread))
         {
             Kernel.Reclaimer.ReclaimBatch();
         }

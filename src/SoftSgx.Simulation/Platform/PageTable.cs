@@ -96,6 +96,13 @@ internal sealed class PageTable(bool withFrames)
         }
     }
 
+    /// <summary>Makes all entries not present.</summary>
+    public void ClearAll()
+    {
+        _chunks = [];
+        Present = 0;
+    }
+
     /// <summary>Takes the right to write away.</summary>
     public void WriteProtect(ulong page)
     {

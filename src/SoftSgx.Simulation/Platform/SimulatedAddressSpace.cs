@@ -16,6 +16,7 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     private readonly PageTable _table;
     private readonly Lock _lock = new();
     private long _changes;
+    private bool _unmapped;
 
     internal SimulatedAddressSpace(SimulatedEnclave enclave)
     {
@@ -23,8 +24,14 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
         _table = new PageTable(enclave.Machine.Epc.WithContents);
     }
 
+    /// <summary>The enclave.</summary>
+    public SimulatedEnclave Enclave => _enclave;
+
     /// <summary>Faults that found the page in the EPC, so that only a page-table entry was missing.</summary>
     public long MinorFaults { get; private set; }
+
+    /// <summary>It maps the enclave no longer.</summary>
+    public bool IsUnmapped => Volatile.Read(ref _unmapped);
 
     /// <summary>Present entries.</summary>
     public long PresentPages => _table.Present;
@@ -33,9 +40,6 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     /// As on a host that can only write-protect pages of a shared mapping: what is zapped can be read until it is gone.
     /// </summary>
     public bool ReadsOutliveZap { get; init; }
-
-    /// <summary>Called when the address space is told to let go of pages, before it does: who is inside leaves.</summary>
-    internal Action? Interrupt { get; set; }
 
     /// <summary>An access without contents.</summary>
     /// <param name="page">Page index in the enclave.</param>
@@ -50,35 +54,26 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
         FaultOutcome outcome;
         do
         {
-            outcome = Fault(page);
+            outcome = HandleFault(page);
         }
         while (outcome == FaultOutcome.Present && !_table.Touch(page));
 
         return outcome;
     }
 
-    /// <summary>Reads a whole page as a thread of the address space would.</summary>
+    /// <summary>Reads a whole page as a thread of the address space would, outside of the enclave's instructions.</summary>
     /// <param name="page">Page index in the enclave.</param>
     /// <param name="destination">4,096 bytes.</param>
     /// <returns><see cref="FaultOutcome.Present"/>, or the outcome of the fault that cannot be helped.</returns>
     public FaultOutcome Read(ulong page, Span<byte> destination)
     {
-        while (true)
+        FaultOutcome outcome = FaultOutcome.Present;
+        while (outcome == FaultOutcome.Present && !TryRead(page, destination))
         {
-            lock (_lock)
-            {
-                if (_table.Touch(page))
-                {
-                    _table.FrameOf(page).CopyTo(destination);
-                    return FaultOutcome.Present;
-                }
-            }
-
-            if (Fault(page) is var outcome and not FaultOutcome.Present)
-            {
-                return outcome;
-            }
+            outcome = HandleFault(page);
         }
+
+        return outcome;
     }
 
     /// <summary>Writes a whole page as a thread of the address space would.</summary>
@@ -87,22 +82,13 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     /// <returns><see cref="FaultOutcome.Present"/>, or the outcome of the fault that cannot be helped.</returns>
     public FaultOutcome Write(ulong page, ReadOnlySpan<byte> contents)
     {
-        while (true)
+        FaultOutcome outcome = FaultOutcome.Present;
+        while (outcome == FaultOutcome.Present && !TryWrite(page, contents))
         {
-            lock (_lock)
-            {
-                if (_table.IsWritable(page) && _table.Touch(page))
-                {
-                    contents.CopyTo(_table.FrameOf(page));
-                    return FaultOutcome.Present;
-                }
-            }
-
-            if (Fault(page) is var outcome and not FaultOutcome.Present)
-            {
-                return outcome;
-            }
+            outcome = HandleFault(page);
         }
+
+        return outcome;
     }
 
     /// <inheritdoc/>
@@ -135,8 +121,6 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
                 }
             }
         }
-
-        Interrupt?.Invoke();
     }
 
     /// <summary>The kernel publishes a page for a fault of this address space.</summary>
@@ -144,7 +128,21 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     {
         lock (_lock)
         {
-            _table.Enter(page, _enclave.Inode.TryFindFrame(page));
+            if (!_unmapped)
+            {
+                _table.Enter(page, _enclave.Inode.TryFindFrame(page));
+            }
+        }
+    }
+
+    /// <summary>The address space maps the enclave no longer: every access faults, in vain.</summary>
+    internal void UnmapAll()
+    {
+        lock (_lock)
+        {
+            _unmapped = true;
+            _changes++;
+            _table.ClearAll();
         }
     }
 
@@ -158,8 +156,42 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
         }
     }
 
-    // One page fault. Present means: try again, not that the entry is there.
-    private FaultOutcome Fault(ulong page)
+    /// <summary>Reads a page if its entry is present.</summary>
+    /// <returns><see langword="false"/>: a page fault.</returns>
+    internal bool TryRead(ulong page, Span<byte> destination)
+    {
+        lock (_lock)
+        {
+            if (!_table.Touch(page))
+            {
+                return false;
+            }
+
+            _table.FrameOf(page).CopyTo(destination);
+            return true;
+        }
+    }
+
+    /// <summary>Writes a page if its entry is present and writable.</summary>
+    /// <returns><see langword="false"/>: a page fault.</returns>
+    internal bool TryWrite(ulong page, ReadOnlySpan<byte> contents)
+    {
+        lock (_lock)
+        {
+            if (!_table.IsWritable(page) || !_table.Touch(page))
+            {
+                return false;
+            }
+
+            contents.CopyTo(_table.FrameOf(page));
+            return true;
+        }
+    }
+
+    /// <summary>Has the kernel handle one page fault.</summary>
+    /// <param name="page">Page index in the enclave.</param>
+    /// <returns><see cref="FaultOutcome.Present"/>: try again; the entry may be there or not.</returns>
+    internal FaultOutcome HandleFault(ulong page)
     {
         Reclaimer reclaimer = _enclave.Machine.Kernel.Reclaimer;
         long seen = reclaimer.Progress;
@@ -172,6 +204,11 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
             case FaultOutcome.Present:
                 lock (_lock)
                 {
+                    if (_unmapped)
+                    {
+                        return FaultOutcome.Absent;
+                    }
+
                     // A page that went away since the kernel said it is there is not entered: the next access faults again.
                     if (_changes == changes && (!_table.IsPresent(page) || wasPresent))
                     {
