@@ -69,6 +69,9 @@ int enclave_create(struct enclave *e)
 	return 0;
 }
 
+/* At most so much by one call if somebody wants to see that it goes on. */
+#define ADDED_AT_ONCE	(1024 * SGX_PAGE_SIZE)
+
 static int add_pages(struct enclave *e, const struct enclave_region *region,
 		     const struct sgx_secinfo *secinfo, uint64_t done)
 {
@@ -80,6 +83,8 @@ static int add_pages(struct enclave *e, const struct enclave_region *region,
 		.flags = region->measured ? SGX_PAGE_MEASURE : 0,
 	};
 
+	if (e->options.added && add.length > ADDED_AT_ONCE)
+		add.length = ADDED_AT_ONCE;
 	if (ioctl(e->fd, SGX_IOC_ENCLAVE_ADD_PAGES, &add)) {
 		report_errno("ADD_PAGES of the %s at offset 0x%llx failed",
 			     region->name, (unsigned long long)add.offset);
@@ -106,6 +111,8 @@ int enclave_add_region(struct enclave *e, const struct enclave_region *region)
 		if (pages < 0)
 			return -1;
 		done += pages * SGX_PAGE_SIZE;
+		if (e->options.added)
+			e->options.added(region, done);
 	}
 	return 0;
 }

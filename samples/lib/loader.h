@@ -25,6 +25,8 @@
 #include "sgx_arch.h"
 #include "sgx_linux.h"
 
+struct enclave_region;
+
 /* Zero means: what the enclave's own configuration says, or the usual. */
 struct enclave_options {
 	unsigned int threads;
@@ -36,6 +38,8 @@ struct enclave_options {
 	uint64_t xfrm;		/* more than x87 and SSE, if available */
 	uint16_t isv_prod_id;
 	uint16_t isv_svn;
+	/* Called now and then while a region is added: bytes so far. */
+	void (*added)(const struct enclave_region *region, uint64_t done);
 };
 
 /* Consecutive pages that are alike. */

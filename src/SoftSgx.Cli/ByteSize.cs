@@ -1,4 +1,3 @@
-using System.CommandLine.Parsing;
 using System.Globalization;
 
 namespace SoftSgx.Cli;
@@ -9,19 +8,9 @@ internal static class ByteSize
     private const ulong PageSize = 4096;
 
     /// <summary>More than any EPC, and few enough pages to count in 31 bits.</summary>
-    private const ulong Maximum = 1UL << 39;
+    internal const ulong Maximum = 1UL << 39;
 
-    internal static ulong Parse(ArgumentResult result)
-    {
-        string text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
-        if (TryParse(text, out ulong bytes))
-        {
-            return bytes;
-        }
-        result.AddError($"'{text}' is no size: give a multiple of 4K from 64K to 512G, such as 64M or 1G.");
-        return 0;
-    }
-
+    /// <summary>Reads a whole number of pages of 4 KiB, from 4K to 512G.</summary>
     internal static bool TryParse(string text, out ulong bytes)
     {
         bytes = 0;
@@ -33,6 +22,19 @@ internal static class ByteSize
         }
         UInt128 value = (UInt128)number << (10 * (unit + 1));
         bytes = (ulong)UInt128.Min(value, ulong.MaxValue);
-        return bytes is >= 64 * 1024 and <= Maximum && bytes % PageSize == 0;
+        return bytes is >= PageSize and <= Maximum && bytes % PageSize == 0;
+    }
+
+    /// <summary>A number of bytes for people: 512 B, 64 KiB, 1.5 GiB.</summary>
+    internal static string Format(long bytes)
+    {
+        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        double value = bytes;
+        int unit = 0;
+        for (; Math.Abs(value) >= 1024 && unit < units.Length - 1; unit++)
+        {
+            value /= 1024;
+        }
+        return string.Create(CultureInfo.InvariantCulture, $"{value:0.#} {units[unit]}");
     }
 }

@@ -1,11 +1,14 @@
+using System.Diagnostics;
 using System.Text;
 using SoftSgx.Host.Cpuid;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Platform;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Spawn;
+using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
@@ -16,8 +19,20 @@ namespace SoftSgx.Host;
 /// <summary>How a program is to be run.</summary>
 public sealed record RunOptions
 {
-    /// <summary>Size of the EPC that all enclaves of the run share, in bytes; a multiple of 4,096.</summary>
-    public ulong EpcBytes { get; init; } = 128UL << 20;
+    /// <summary>The EPC that all enclaves of the run share; nodes from 0 to 63.</summary>
+    public EpcLayout Epc { get; init; } = new((32_768, 0));
+
+    /// <summary>How the reclaimer works.</summary>
+    public ReclaimSettings Reclaim { get; init; } = new();
+
+    /// <summary>EPC pages that suffer a memory failure before the program starts.</summary>
+    public IReadOnlyList<int> PoisonedPages { get; init; } = [];
+
+    /// <summary>Called when the program has ended, however it did, before this process ends the same way.</summary>
+    public Action<RunStatistics>? Ended { get; init; }
+
+    /// <summary>The processor has SGX1 only: no SGX2, no AEX-Notify.</summary>
+    public bool Sgx1 { get; init; }
 
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
@@ -59,13 +74,20 @@ public static class ProgramRunner
 
         LaunchEnvironment launch = LaunchEnvironment.Read(); // before our own handlers change what there is to read
         SignalForwarder signals = SignalForwarder.Install();
-        using HostEpcPlatform platform = new((int)(options.EpcBytes / PageSize));
-        ProcessorConfiguration configuration = HostProcessor.Configure(options.EpcBytes);
+        using HostEpcPlatform platform = new(options.Epc.Pages);
+        ProcessorConfiguration configuration = HostProcessor.Configure((ulong)options.Epc.Pages * PageSize, options.Sgx1);
+        configuration = configuration with { EpcSections = EpcPlacement.Place(options.Epc, configuration.EpcSections[0].PhysicalBase) };
         PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath, out string? temporary));
-        SgxProcessor processor = new(configuration, secrets, (int)(options.EpcBytes / PageSize), platform);
-        SgxSubsystem subsystem = new(processor, platform);
+        SgxProcessor processor = new(configuration, secrets, options.Epc.Pages, platform);
+        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim });
+        foreach (int page in options.PoisonedPages)
+        {
+            _ = subsystem.Poison(page);
+        }
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
-        Supervisor supervisor = new(subsystem, platform, cpuid, warn)
+        FaultVerdicts verdicts = new();
+        using Pager pager = new(subsystem, verdicts);
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null
@@ -83,8 +105,12 @@ public static class ProgramRunner
                 ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
                 : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
         }
+        long start = Stopwatch.GetTimestamp();
         signals.StartForwarding(started.Pid);
+        subsystem.Reclaimer.Start();
+        pager.Start();
         WaitStatus status = supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+        subsystem.Reclaimer.Stop();
         if (script.Failure is (string call, int errno))
         {
             return call == "execve"
@@ -92,6 +118,8 @@ public static class ProgramRunner
                 : throw new HostException($"this machine does not let us prepare the program ({call}: errno {errno})"
                     + (call == "seccomp" ? "; the kernel needs CONFIG_SECCOMP_FILTER" : ""));
         }
+        options.Ended?.Invoke(new RunStatistics(
+            Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports));
         if (status.Signaled)
         {
             SignalForwarder.DieOf(status.TerminatingSignal);

@@ -24,8 +24,8 @@ public enum PageProtection : byte
     Access = Read | Write | Execute,
 
     /// <summary>
-    /// Only in runs (<see cref="Enclave.NextRun"/>): a page is there that no program ever reaches, a TCS. No access bit comes
-    /// with it, and no page of the enclave's inode.
+    /// Only in runs (<see cref="Enclave.NextRun"/>): a page is there that no program reaches: a TCS, or one that waits for EACCEPT. No
+    /// access bit comes with it, and no page of the enclave's inode.
     /// </summary>
     Private = 0x40,
 

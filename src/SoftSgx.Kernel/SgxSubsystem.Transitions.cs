@@ -50,9 +50,9 @@ public sealed partial class SgxSubsystem
             }
 
             ulong address = result.Fault.Address;
-            if (!enclave.IsOut(address))
+            if (enclave.EpcPageAt(address) >= 0)
             {
-                outcome = enclave.EpcPageAt(address) >= 0 ? FaultOutcome.Present : enclave.HandleFault(address, PageProtection.None, null);
+                outcome = FaultOutcome.Present;
                 return result;
             }
 
@@ -106,7 +106,14 @@ public sealed partial class SgxSubsystem
         lock (enclave.Lock)
         {
             bool wasInside = logical.InEnclave;
+            EncluLeaf leaf = (EncluLeaf)(uint)registers.Rax;
+            ulong operand = registers.Rcx;
             LeafResult result = Enclu.Execute(Processor, logical, ref registers, space, xsave);
+            if (result.IsSuccess && leaf is EncluLeaf.EACCEPT or EncluLeaf.EACCEPTCOPY)
+            {
+                enclave.OnAccepted(operand);
+            }
+
             if (logical.InEnclave != wasInside)
             {
                 Note(enclave, logical);

@@ -142,6 +142,18 @@ public sealed partial class SgxSubsystem
             : FaultOutcome.Exhausted;
     }
 
+    /// <summary>
+    /// What an ioctl of SGX2 does before each page: reclaims a batch if fewer pages are free than the low watermark
+    /// (sgx_reclaim_direct in arch/x86/kernel/cpu/sgx/main.c). No lock is held.
+    /// </summary>
+    internal void ReclaimIfLow()
+    {
+        if (Pool.Free < Options.Reclaim.LowPages && Reclaimer.CanReclaim)
+        {
+            Reclaimer.ReclaimBatch();
+        }
+    }
+
     /// <summary>A point where a simulation may let other threads go first. No lock is held.</summary>
     internal void Reach(SchedulingPoint point) => Options.Scheduler?.Reach(point);
 

@@ -4,6 +4,8 @@ namespace SoftSgx.Cli.Tests;
 public sealed class ByteSizeTests
 {
     [Theory]
+    [InlineData("4K", 4096UL)]
+    [InlineData("60K", 61440UL)]
     [InlineData("65536", 65536UL)]
     [InlineData("64K", 65536UL)]
     [InlineData("64k", 65536UL)]
@@ -24,7 +26,8 @@ public sealed class ByteSizeTests
     [InlineData(" 64M")]
     [InlineData("64MB")]
     [InlineData("64.5M")]
-    [InlineData("60K")]
+    [InlineData("0")]
+    [InlineData("2K")]
     [InlineData("65537")]
     [InlineData("513G")]
     [InlineData("1T")]
@@ -32,4 +35,13 @@ public sealed class ByteSizeTests
     [InlineData("18446744073709551615T")]
     [InlineData("16777216T")]
     public void Others_are_not(string text) => Assert.False(ByteSize.TryParse(text, out _));
+
+    [Theory]
+    [InlineData(0, "0 B")]
+    [InlineData(1023, "1023 B")]
+    [InlineData(1024, "1 KiB")]
+    [InlineData(1536 * 1024, "1.5 MiB")]
+    [InlineData(1L << 40, "1 TiB")]
+    [InlineData(1L << 60, "1048576 TiB")]
+    public void Sizes_are_written(long bytes, string text) => Assert.Equal(text, ByteSize.Format(bytes));
 }

@@ -1,5 +1,9 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using SoftSgx.Cli.Options;
+using SoftSgx.Cli.Stats;
 using SoftSgx.Host;
+using SoftSgx.Kernel;
 
 namespace SoftSgx.Cli.Commands;
 
@@ -8,12 +12,39 @@ internal static class RunCommand
 {
     internal const string Name = "run";
 
-    private static readonly Option<ulong> s_epc = new("--epc")
+    private static readonly RunOptions s_defaults = new() { ArgumentCount = 0 };
+
+    private static readonly Option<EpcLayout> s_epc = new("--epc")
     {
-        Description = "Size of the EPC that all enclaves of the run share, e.g. 64M or 1G.",
-        HelpName = "SIZE",
-        DefaultValueFactory = static _ => 128UL << 20,
-        CustomParser = static result => ByteSize.Parse(result),
+        Description = "Size of the EPC that all enclaves of the run share, e.g. 64M or 1G (default 128M); or sections of it on NUMA nodes.",
+        HelpName = "SIZE[@NODE][,SIZE[@NODE]…]",
+        CustomParser = static result => Parsed(result, EpcOption.Parse(Text(result), out EpcLayout? layout), layout),
+    };
+
+    private static readonly Option<ReclaimSettings> s_reclaim = new("--reclaim")
+    {
+        Description = "How pages leave the EPC when it runs short: any of batch=16,low=32,high=64,policy=lru, which are Linux's and the default. Policies: lru, fifo, 2q.",
+        HelpName = "KEY=VALUE[,…]",
+        CustomParser = static result => Parsed(result, ReclaimOption.Parse(Text(result), out ReclaimSettings settings), settings),
+    };
+
+    private static readonly Option<int[]> s_poison = new("--poison")
+    {
+        Description = "EPC pages, numbered from 0, that suffer a memory failure before the program starts.",
+        HelpName = "PAGE[,PAGE…]",
+        Arity = ArgumentArity.ExactlyOne,
+        CustomParser = static result => Parsed(result, PoisonOption.Parse(Text(result), out int[] pages), pages),
+    };
+
+    private static readonly Option<string> s_stats = new("--stats")
+    {
+        Description = "Say at the end what EPC paging did: text or json on standard error, or the name of a file: JSON, or text if it ends in .txt.",
+        HelpName = "text|json|FILE",
+    };
+
+    private static readonly Option<bool> s_sgx1 = new("--sgx1")
+    {
+        Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
     };
 
     private static readonly Option<bool> s_genuineIntel = new("--genuine-intel")
@@ -38,28 +69,71 @@ internal static class RunCommand
         Examples:
           softsgx run ./my-enclave-app --its-own-option
           softsgx run --epc 64M ./my-enclave-app
-          softsgx run bash                    a shell in which every program finds SGX
+          softsgx run --epc 64M@0,64M@1 ./my-enclave-app         two sections, on two NUMA nodes
+          softsgx run --epc 16M --stats text ./my-enclave-app    what does a small EPC cost?
+          softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
+          softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
+          softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
+          softsgx run bash                                       a shell in which every program finds SGX
+
+        --reclaim: an allocation that leaves fewer than low free pages starts the reclaimer, which looks at batch pages at a time until
+        high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
+        statistics mean is in docs/statistics.md.
 
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_sgx1, s_genuineIntel];
+
     internal static Command Create()
     {
-        Command command = new(Name, "Run an unmodified SGX program on this machine.")
+        Command command = new(Name, "Run an unmodified SGX program on this machine.");
+        foreach (Option option in s_options)
         {
-            s_epc,
-            s_genuineIntel,
-            s_program,
-        };
-        command.SetAction(static result => ProgramRunner.Run(
-            new RunOptions
-            {
-                EpcBytes = result.GetValue(s_epc),
-                GenuineIntel = result.GetValue(s_genuineIntel),
-                ArgumentCount = result.GetValue(s_program)!.Length,
-            },
-            Messages.Error));
+            command.Add(option);
+        }
+        command.Add(s_program);
+        command.SetAction(Run);
         return command;
+    }
+
+    private static int Run(ParseResult result)
+    {
+        RunOptions options = new()
+        {
+            Epc = result.GetValue(s_epc) ?? s_defaults.Epc,
+            Reclaim = result.GetValue(s_reclaim) ?? s_defaults.Reclaim,
+            PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
+            Sgx1 = result.GetValue(s_sgx1),
+            GenuineIntel = result.GetValue(s_genuineIntel),
+            ArgumentCount = result.GetValue(s_program)!.Length,
+        };
+        // An EPC that is too small for the default watermarks is as it would be with Linux.
+        if (result.GetResult(s_reclaim) is not null && ReclaimOption.Misfit(options.Reclaim, options.Epc) is string reclaim)
+        {
+            throw new HostException($"--reclaim: {reclaim}");
+        }
+        if (PoisonOption.Misfit(options.PoisonedPages, options.Epc) is string poison)
+        {
+            throw new HostException($"--poison: {poison}");
+        }
+        if (result.GetValue(s_stats) is string stats)
+        {
+            options = options with { Ended = StatsTarget.Open(stats).Write };
+        }
+        return ProgramRunner.Run(options, Messages.Error);
+    }
+
+    private static string Text(ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+
+    private static T? Parsed<T>(ArgumentResult result, string? problem, T? value)
+        where T : class
+    {
+        if (problem is not null)
+        {
+            result.AddError($"{((OptionResult)result.Parent!).Option.Name}: {problem}");
+        }
+        return value;
     }
 
     /// <summary>
@@ -74,7 +148,7 @@ internal static class RunCommand
         int at = 1;
         while (at < args.Length && args[at].StartsWith('-') && args[at] != "--")
         {
-            at += args[at] == s_epc.Name ? 2 : 1;
+            at += s_options.Any(option => option.Name == args[at] && option.ValueType != typeof(bool)) ? 2 : 1;
         }
         return at >= args.Length || args[at] == "--" ? args : [.. args[..at], "--", .. args[at..]];
     }

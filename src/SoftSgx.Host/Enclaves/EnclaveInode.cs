@@ -1,4 +1,5 @@
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
 using SoftSgx.Kernel;
 using static SoftSgx.Host.Interop.Native;
 
@@ -99,25 +100,76 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     /// <inheritdoc/>
     public void RemovePage(int epcPage, ulong offset)
     {
-        _platform.SetFrame(epcPage, 0);
+        TakeFrame(epcPage, offset);
         // Punching the hole zaps the page from every address space that maps it, the way the kernel's own truncation does.
         _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)offset, (long)PageSize);
     }
 
     /// <inheritdoc/>
-    public void Freeze(int epcPage, ulong offset) => throw new NotImplementedException();
+    /// <remarks>
+    /// A copy by pread, since reading through our view would enter the page, and its neighbours, into our own page tables: the hole
+    /// that follows would have to take them out again.
+    /// </remarks>
+    public void Freeze(int epcPage, ulong offset)
+    {
+        nint copy = _platform.Staging.Rent();
+        nint read = Libc.PRead(_fd, (void*)copy, (nuint)PageSize, (long)offset);
+        if (read != (nint)PageSize)
+        {
+            throw new HostException($"reading an enclave's page back failed ({read}, errno {Libc.Errno})"); // a hole reads as zeros
+        }
+        _platform.SetFrame(epcPage, copy);
+    }
 
     /// <inheritdoc/>
-    public void Thaw(int epcPage, ulong offset) => throw new NotImplementedException();
+    public void Thaw(int epcPage, ulong offset)
+    {
+        TakeFrame(epcPage, offset);
+        _platform.SetFrame(epcPage, _view + (nint)offset);
+    }
 
     /// <inheritdoc/>
-    public void Stage(int epcPage) => throw new NotImplementedException();
+    public void Stage(int epcPage) => _platform.SetFrame(epcPage, _platform.Staging.Rent());
 
     /// <inheritdoc/>
-    public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting) => throw new NotImplementedException();
+    /// <remarks>
+    /// UFFDIO_COPY makes the page, enters it into the faulting address space and wakes the thread, in one call. Where that cannot be (no
+    /// such mapping any more, or the page was touched through one that was not registered yet), the page is written through the
+    /// descriptor: shared memory keeps a new page locked until it is filled, so nobody sees half of it either.
+    /// </remarks>
+    public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting)
+    {
+        nint buffer = _platform.FrameAddress(epcPage);
+        if (faulting is not MappedEnclave mapped || !mapped.TryEnter(offset, buffer))
+        {
+            nint written = Libc.PWrite(_fd, (void*)buffer, (nuint)PageSize, (long)offset);
+            if (written != (nint)PageSize)
+            {
+                throw new HostException($"no memory for a page of an enclave ({written}, errno {Libc.Errno})");
+            }
+        }
+        _platform.SetFrame(epcPage, _view + (nint)offset);
+        _platform.Staging.Return(buffer);
+    }
 
     /// <inheritdoc/>
-    public void Unstage(int epcPage) => throw new NotImplementedException();
+    public void Unstage(int epcPage)
+    {
+        nint buffer = _platform.FrameAddress(epcPage);
+        _platform.SetFrame(epcPage, 0);
+        _platform.Staging.Return(buffer);
+    }
+
+    /// <summary>Takes the frame away; a private one goes back to its pool.</summary>
+    private void TakeFrame(int epcPage, ulong offset)
+    {
+        nint frame = _platform.FrameAddress(epcPage);
+        _platform.SetFrame(epcPage, 0);
+        if (frame != 0 && frame != _view + (nint)offset)
+        {
+            _platform.Staging.Return(frame);
+        }
+    }
 
     public void Dispose()
     {

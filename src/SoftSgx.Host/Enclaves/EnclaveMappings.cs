@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SoftSgx.Kernel;
 
 namespace SoftSgx.Host.Enclaves;
@@ -17,29 +18,97 @@ internal readonly record struct EnclaveMapping(ulong Start, ulong End, PageProte
 }
 
 /// <summary>The mappings of enclave memory in one address space, in order of address, never overlapping.</summary>
+/// <remarks>
+/// The tracer alone changes them. Anybody may look an address up meanwhile: every change makes a new array and puts it in place of the
+/// old one in one step, so a look-up sees the mappings before it or after it. What takes an index is for the tracer.
+/// </remarks>
 internal sealed class EnclaveMappings
 {
-    private readonly List<EnclaveMapping> _list;
+    private volatile EnclaveMapping[] _all;
 
-    internal EnclaveMappings() => _list = [];
+    internal EnclaveMappings() => _all = [];
 
-    private EnclaveMappings(List<EnclaveMapping> list) => _list = list;
+    private EnclaveMappings(EnclaveMapping[] all) => _all = all;
 
-    internal int Count => _list.Count;
+    internal int Count => _all.Length;
 
-    internal EnclaveMapping this[int index] => _list[index];
+    internal EnclaveMapping this[int index] => _all[index];
 
     /// <summary>A copy for a forked child, which inherits the mappings.</summary>
-    internal EnclaveMappings Copy() => new([.. _list]);
+    internal EnclaveMappings Copy() => new(_all);
 
     /// <summary>Index of the first mapping that ends after <paramref name="address"/>; <see cref="Count"/> if none does.</summary>
-    internal int FirstEndingAfter(ulong address)
+    internal int FirstEndingAfter(ulong address) => FirstEndingAfter(_all, address);
+
+    internal bool TryFind(ulong address, out EnclaveMapping mapping)
     {
-        int low = 0, high = _list.Count;
+        EnclaveMapping[] all = _all;
+        int index = FirstEndingAfter(all, address);
+        bool found = index < all.Length && all[index].Start <= address;
+        mapping = found ? all[index] : default;
+        return found;
+    }
+
+    internal bool Overlaps(ulong start, ulong end)
+    {
+        EnclaveMapping[] all = _all;
+        int index = FirstEndingAfter(all, start);
+        return index < all.Length && all[index].Start < end;
+    }
+
+    /// <summary>True if a part of the enclave is mapped.</summary>
+    internal bool Has(OpenEnclave owner)
+    {
+        foreach (EnclaveMapping mapping in _all)
+        {
+            if (ReferenceEquals(mapping.Owner, owner))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Adds a mapping in place of whatever lay in its range.</summary>
+    internal void Add(EnclaveMapping mapping)
+    {
+        List<EnclaveMapping> list = [.. _all];
+        Remove(list, mapping.Start, mapping.End);
+        list.Insert(CutAt(list, mapping.Start), mapping);
+        _all = [.. list];
+    }
+
+    /// <summary>Forgets a range, cutting mappings that reach beyond it.</summary>
+    internal void Remove(ulong start, ulong end)
+    {
+        if (Overlaps(start, end))
+        {
+            List<EnclaveMapping> list = [.. _all];
+            Remove(list, start, end);
+            _all = [.. list];
+        }
+    }
+
+    /// <summary>Sets what the program asks for in a range.</summary>
+    internal void Protect(ulong start, ulong end, PageProtection protection)
+    {
+        List<EnclaveMapping> list = [.. _all];
+        int index = CutAt(list, start);
+        _ = CutAt(list, end);
+        for (; index < list.Count && list[index].Start < end; index++)
+        {
+            list[index] = list[index] with { Protection = protection };
+        }
+        _all = [.. list];
+    }
+
+    private static int FirstEndingAfter(ReadOnlySpan<EnclaveMapping> all, ulong address)
+    {
+        int low = 0, high = all.Length;
         while (low < high)
         {
             int middle = (low + high) >>> 1;
-            if (_list[middle].End > address)
+            if (all[middle].End > address)
             {
                 high = middle;
             }
@@ -51,60 +120,27 @@ internal sealed class EnclaveMappings
         return low;
     }
 
-    internal bool TryFind(ulong address, out EnclaveMapping mapping)
+    private static void Remove(List<EnclaveMapping> list, ulong start, ulong end)
     {
-        int index = FirstEndingAfter(address);
-        bool found = index < _list.Count && _list[index].Start <= address;
-        mapping = found ? _list[index] : default;
-        return found;
-    }
-
-    internal bool Overlaps(ulong start, ulong end)
-    {
-        int index = FirstEndingAfter(start);
-        return index < _list.Count && _list[index].Start < end;
-    }
-
-    /// <summary>Adds a mapping in place of whatever lay in its range.</summary>
-    internal void Add(EnclaveMapping mapping)
-    {
-        Remove(mapping.Start, mapping.End);
-        _list.Insert(FirstEndingAfter(mapping.Start), mapping);
-    }
-
-    /// <summary>Forgets a range, cutting mappings that reach beyond it.</summary>
-    internal void Remove(ulong start, ulong end)
-    {
-        int index = CutAt(start);
-        _ = CutAt(end);
+        int index = CutAt(list, start);
+        _ = CutAt(list, end);
         int last = index;
-        while (last < _list.Count && _list[last].Start < end)
+        while (last < list.Count && list[last].Start < end)
         {
             last++;
         }
-        _list.RemoveRange(index, last - index);
-    }
-
-    /// <summary>Sets what the program asks for in a range.</summary>
-    internal void Protect(ulong start, ulong end, PageProtection protection)
-    {
-        int index = CutAt(start);
-        _ = CutAt(end);
-        for (; index < _list.Count && _list[index].Start < end; index++)
-        {
-            _list[index] = _list[index] with { Protection = protection };
-        }
+        list.RemoveRange(index, last - index);
     }
 
     /// <summary>Splits the mapping that contains <paramref name="address"/> there; the index of the first mapping at or after it.</summary>
-    private int CutAt(ulong address)
+    private static int CutAt(List<EnclaveMapping> list, ulong address)
     {
-        int index = FirstEndingAfter(address);
-        if (index < _list.Count && _list[index].Start < address)
+        int index = FirstEndingAfter(CollectionsMarshal.AsSpan(list), address);
+        if (index < list.Count && list[index].Start < address)
         {
-            EnclaveMapping whole = _list[index];
-            _list[index] = whole with { End = address };
-            _list.Insert(++index, whole with { Start = address });
+            EnclaveMapping whole = list[index];
+            list[index] = whole with { End = address };
+            list.Insert(++index, whole with { Start = address });
         }
         return index;
     }

@@ -8,7 +8,8 @@ namespace SoftSgx.Host.Enclaves;
 /// <remarks>
 /// A regular page is a page of its enclave's memfd, which the program maps too: one copy of the data. SECS, TCS and version-array
 /// pages live in an arena of the supervisor alone, one slot for each EPC page, so no mapping of theirs can exist in a program. The
-/// arena is reserved, not committed: a slot costs memory only while it is in use.
+/// arena is reserved, not committed: a slot costs memory only while it is in use. A regular page on its way in or out has a
+/// staging buffer.
 /// </remarks>
 internal sealed unsafe class HostEpcPlatform : IEpcPlatform, IDisposable
 {
@@ -46,10 +47,20 @@ internal sealed unsafe class HostEpcPlatform : IEpcPlatform, IDisposable
     }
 
     /// <inheritdoc/>
-    public IBackingFile? CreateBacking(ulong bytes) => throw new NotImplementedException();
+    public IBackingFile? CreateBacking(ulong bytes) => BackingFile.Create(bytes);
+
+    /// <summary>Private frames for pages on their way in and out.</summary>
+    internal StagingBuffers Staging { get; } = new();
 
     /// <summary>Points an EPC page at a page of an enclave's memfd, or at nothing (zero).</summary>
     internal void SetFrame(int epcPage, nint frame) => _frames[epcPage] = frame;
 
-    public void Dispose() => _ = Libc.MUnmap(_arena, _arenaBytes);
+    /// <summary>Where an EPC page's contents are now; zero if it has none.</summary>
+    internal nint FrameAddress(int epcPage) => _frames[epcPage];
+
+    public void Dispose()
+    {
+        Staging.Dispose();
+        _ = Libc.MUnmap(_arena, _arenaBytes);
+    }
 }

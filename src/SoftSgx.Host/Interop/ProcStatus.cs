@@ -8,6 +8,26 @@ internal static class ProcStatus
     /// <summary>True if somebody traces this process.</summary>
     internal static bool IsTraced => Mask("self", "TracerPid") != 0;
 
+    /// <summary>A thread's id in its own process-id namespace; -1 if it is gone.</summary>
+    internal static int InnermostId(int tid)
+    {
+        try
+        {
+            foreach (string line in File.ReadLines($"/proc/{tid}/status"))
+            {
+                if (line.StartsWith("NSpid:", StringComparison.Ordinal))
+                {
+                    return int.Parse(line.AsSpan(line.LastIndexOf('\t') + 1), CultureInfo.InvariantCulture);
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Gone.
+        }
+        return -1;
+    }
+
     /// <summary>
     /// A signal mask of a process or thread (SigIgn, SigCgt, SigBlk…) or another number in hexadecimal digits; zero if it cannot be read.
     /// </summary>

@@ -15,8 +15,12 @@ public static class HostProcessor
 
     /// <summary>The configuration for an EPC of a size.</summary>
     /// <param name="epcBytes">Bytes of EPC; a multiple of 4,096.</param>
-    public static ProcessorConfiguration Configure(ulong epcBytes) => new()
+    /// <param name="sgx1">Nothing that came after SGX1.</param>
+    public static ProcessorConfiguration Configure(ulong epcBytes, bool sgx1 = false) => new()
     {
+        Sgx2 = !sgx1,
+        AexNotify = !sgx1,
+        EDecCssa = !sgx1,
         Xfrm = EnabledComponents() & OfferedComponents,
         XsaveLayout = XsaveLayout.FromCurrentProcessor(),
         MxcsrMask = HasMisalignedMode() ? 0x2FFFFu : 0xFFFFu,

@@ -76,6 +76,11 @@ internal ref struct InjectedCalls
             {
                 syscallStops++;
             }
+            else if (status.Event == PTRACE_EVENT_CLONE)
+            {
+                _ = PtraceCalls.GetEventMessage(tid, out ulong child);
+                _thread.InjectedChild = (int)child;
+            }
             else if (status.Event == 0 && status.StopSignal != SIGTRAP)
             {
                 _thread.HeldSignal = status.StopSignal;

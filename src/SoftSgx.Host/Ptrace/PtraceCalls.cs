@@ -90,14 +90,25 @@ internal static unsafe class PtraceCalls
 
     internal static bool ContToSyscall(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_SYSCALL, tid, 0, 0) == 0;
 
+    /// <summary>Makes a running thread stop: PTRACE_EVENT_STOP with SIGTRAP comes next, without any signal.</summary>
+    internal static bool Interrupt(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_INTERRUPT, tid, 0, 0) == 0;
+
     internal static bool Listen(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_LISTEN, tid, 0, 0) == 0;
 
-    /// <summary>Waits for any child or tracee, or for one; its thread id, or minus the errno.</summary>
+    /// <summary>
+    /// Waits for any child or tracee (-1), or for one; its thread id, or minus the errno: -EINTR only when waiting for any.
+    /// </summary>
     internal static int Wait(int tid, out WaitStatus status)
     {
         int raw;
-        nint result = Libc.Syscall(SYS_wait4, tid, (nint)(&raw), __WALL, 0);
-        int error = result < 0 ? Libc.Errno : 0;
+        nint result;
+        int error;
+        do
+        {
+            result = Libc.Syscall(SYS_wait4, tid, (nint)(&raw), __WALL, 0);
+            error = result < 0 ? Libc.Errno : 0;
+        }
+        while (error == EINTR && tid != -1);
         status = new WaitStatus(raw);
         return result < 0 ? -error : (int)result;
     }

@@ -118,7 +118,7 @@ internal sealed unsafe class SignalForwarder
         }
     }
 
-    private static void Set(int signal, nint handler, ulong flags)
+    internal static void Set(int signal, nint handler, ulong flags)
     {
         // struct sigaction of the x86-64 C library: handler, 128 bytes of mask, int flags, restorer.
         byte* action = stackalloc byte[152];

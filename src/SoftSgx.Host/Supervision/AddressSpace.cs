@@ -2,6 +2,7 @@ using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
+using SoftSgx.Host.Paging;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
 
@@ -36,8 +37,14 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
 
     internal EnclaveMappings Enclaves { get; init; } = new();
 
-    /// <summary>Our descriptor of the address space's userfaultfd; -1 before the first device is opened.</summary>
-    internal int UserFaultFd { get; set; } = -1;
+    /// <summary>What paging needs of it; null before the first device is opened and after the end.</summary>
+    internal SpacePaging? Paging { get; set; }
+
+    /// <summary>By what the pager knows it.</summary>
+    internal ulong PagerKey { get; set; }
+
+    /// <summary>Where the address space that this one was forked from had its page for ageing; zero if it had none.</summary>
+    internal ulong InheritedPage { get; private init; }
 
     /// <summary>True once the filter for users of the device is installed; filters survive fork and exec.</summary>
     internal bool HasEnclaveFilter { get; set; }
@@ -129,19 +136,12 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         VdsoBase = VdsoBase,
         CpuidSites = [.. CpuidSites],
         Enclaves = Enclaves.Copy(),
+        InheritedPage = Paging?.Page?.Address ?? InheritedPage,
         HasEnclaveFilter = HasEnclaveFilter,
     };
 
     /// <summary>Forgets what is known of source mappings: a system call changed the address space.</summary>
     internal void MappingsChanged() => _map.Invalidate();
 
-    public void Dispose()
-    {
-        Memory.Dispose();
-        if (UserFaultFd >= 0)
-        {
-            _ = Libc.Close(UserFaultFd);
-            UserFaultFd = -1;
-        }
-    }
+    public void Dispose() => Memory.Dispose();
 }

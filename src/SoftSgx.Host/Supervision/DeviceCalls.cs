@@ -1,7 +1,7 @@
-using System.Buffers.Text;
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Kernel;
@@ -16,13 +16,15 @@ internal sealed class DeviceCalls
     private readonly HostEpcPlatform _platform;
     private readonly OpenDevices _devices;
     private readonly ProgramImage _image;
+    private readonly ProgramPaging _paging;
     private readonly ProcessFiles _files;
     private readonly Action<string> _warn;
     private readonly byte[] _path = new byte[DevicePaths.MaximumPath];
     private readonly int _memfdFlags;
 
-    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, Action<string> warn)
+    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, ProgramPaging paging, Action<string> warn)
     {
+        _paging = paging;
         _subsystem = subsystem;
         _platform = platform;
         _devices = devices;
@@ -166,8 +168,9 @@ internal sealed class DeviceCalls
         bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized;
         _files.Tid = thread.Tid;
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
-        bool settle = (wasCreated != owner.Enclave.IsCreated || wasInitialized != owner.Enclave.IsInitialized)
-            && MemoryCalls.NeedsSettling(thread.Space, owner);
+        bool isNew = wasCreated != owner.Enclave.IsCreated;
+        bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized) && MemoryCalls.NeedsSettling(thread.Space, owner))
+            || (isNew && thread.Space.Paging is { AgeingIsDecided: false });
         thread.CallEnclave = settle ? owner : null;
         return CallVerdict.Return(Result(errno), settle ? PendingCall.SettleMappings : PendingCall.None);
     }
@@ -249,12 +252,14 @@ internal sealed class DeviceCalls
             _ = Reopen(thread, calls, fd);
             return 0;
         }
-        if (space.UserFaultFd < 0)
+        if (space.Paging is null)
         {
-            int errno = UserFault.Create(thread, calls);
+            int errno = _paging.Prepare(thread, calls);
             if (errno != 0)
             {
-                _warn($"no SGX device for this program: userfaultfd fails (errno {errno}). In a container, allow it in the seccomp profile; kernels need CONFIG_USERFAULTFD and version 5.11");
+                _warn(errno == EINVAL
+                    ? "no SGX device for this program: this kernel's userfaultfd cannot write-protect shared memory; that needs Linux 5.19 with CONFIG_PTE_MARKER_UFFD_WP"
+                    : $"no SGX device for this program: userfaultfd fails (errno {errno}). In a container, allow it in the seccomp profile; kernels need CONFIG_USERFAULTFD and version 5.19");
                 return ENODEV;
             }
         }
@@ -284,16 +289,7 @@ internal sealed class DeviceCalls
     /// <returns>True if the inode's count of writers tells about the program's references.</returns>
     private bool Reopen(TracedThread thread, in InjectedCalls calls, int fd)
     {
-        ulong scratch = VdsoData.ScratchAddress(_image.DataArea(thread.Space));
-        Span<byte> path = stackalloc byte[32];
-        path.Clear();
-        "/proc/self/fd/"u8.CopyTo(path);
-        Utf8Formatter.TryFormat(fd, path[14..], out _);
-        if (!thread.Space.Memory.Poke(scratch, path))
-        {
-            return false;
-        }
-        long reopened = calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, (ulong)(thread.CallOpenFlags | O_CLOEXEC));
+        long reopened = _image.Reopen(thread, calls, (ulong)fd, thread.CallOpenFlags);
         if (reopened < 0)
         {
             _warn("the program has no /proc: its enclaves are released only when it ends");

@@ -3,6 +3,7 @@ using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Vdso;
+using SoftSgx.Kernel;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -16,13 +17,13 @@ internal sealed class EnclaveTransitions
 
     private const int EncluLength = 3;
 
-    private readonly SgxProcessor _processor;
+    private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxProcessor processor, ProgramImage image)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image)
     {
-        _processor = processor;
+        _subsystem = subsystem;
         _image = image;
     }
 
@@ -81,8 +82,40 @@ internal sealed class EnclaveTransitions
                 // The host's PROT_NONE said SIGSEGV; the driver says SIGBUS to an absent page and to one that is mapped too wide.
                 (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
             }
+            else if (fault.Kind == ExceptionVector.PF && TryWiden(thread, regs, fault))
+            {
+                Resume(thread, ref regs, forced);
+                return;
+            }
         }
         ExitAndDeliver(thread, ref regs, ref info, fault, isException, forced);
+    }
+
+    /// <summary>
+    /// The EPCM allows more than when the page was mapped (EMODPE, or a page that was removed and came again): gives the page the
+    /// protection that it may have by now. False if the fault is a true one.
+    /// </summary>
+    private bool TryWiden(TracedThread thread, in UserRegs regs, Fault fault)
+    {
+        PageFaultError error = (PageFaultError)fault.ErrorCode;
+        PageProtection needed = (error & PageFaultError.Instruction) != 0 ? PageProtection.Execute
+            : (error & PageFaultError.Write) != 0 ? PageProtection.Write
+            : PageProtection.Read;
+        AddressSpace space = thread.Space;
+        if ((error & (PageFaultError.Present | PageFaultError.Sgx)) != PageFaultError.Present
+            || !space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping))
+        {
+            return false;
+        }
+        PageProtection allowed = mapping.Protection & mapping.Owner.Enclave.EpcmProtection(fault.Address);
+        bool isSecond = thread.Widened == (regs.Rip, fault.Address);
+        thread.Widened = isSecond ? default : (regs.Rip, fault.Address);
+        if ((allowed & needed) == 0 || isSecond)
+        {
+            return false; // what stands in the way is something else
+        }
+        using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
+        return calls.Call(SYS_mprotect, fault.Address & ~(PageSize - 1), PageSize, (ulong)allowed) == 0;
     }
 
     private ulong TrapReturn(AddressSpace space) => space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
@@ -101,13 +134,15 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
-        LeafResult result = Enclu.Execute(_processor, thread.Processor, ref file, thread.Space, xsave);
+        OpenEnclave? concerned = wasInside ? thread.Inside : thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping) ? mapping.Owner : null;
+        LeafResult result = _subsystem.ExecuteEnclu(concerned?.Enclave, thread.Processor, ref file, thread.Space, xsave, out FaultOutcome outcome);
         if (result.Status == LeafStatus.Fault)
         {
-            OnLeafFault(thread, ref regs, enclu, result.Fault, wasInside, forced);
+            OnLeafFault(thread, ref regs, enclu, result.Fault, outcome, wasInside, forced);
             return;
         }
         regs.CopyFrom(file);
+        thread.Inside = thread.Processor.InEnclave ? concerned : null;
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -124,10 +159,15 @@ internal sealed class EnclaveTransitions
         Resume(thread, ref regs, forced);
     }
 
-    private void OnLeafFault(TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, bool wasInside, ForcedSignal forced)
+    private void OnLeafFault(
+        TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, FaultOutcome outcome, bool wasInside, ForcedSignal forced)
     {
         SigInfo info = default;
         info.Signal = SignalNumber(fault);
+        if (fault.Kind == ExceptionVector.PF && outcome is not (FaultOutcome.Present or FaultOutcome.Retry))
+        {
+            (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
+        }
         regs.OrigRax = ulong.MaxValue;
         regs.Rip = enclu;
         if (wasInside)
@@ -151,9 +191,10 @@ internal sealed class EnclaveTransitions
         regs.CopyTo(out RegisterFile file);
         // INT3 is a software exception, everything else here a hardware one (SDM vol. 3D, EXITINFO.EXIT_TYPE).
         bool software = isException && fault.Kind == ExceptionVector.BP;
-        AsynchronousExit.Execute(
-            _processor, thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
+        _subsystem.ExitAsynchronously(
+            thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
         regs.CopyFrom(file);
+        thread.Inside = null;
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;

@@ -38,7 +38,7 @@ internal static class FaultDecoder
             case SIGBUS when info.Code == SI_KERNEL:
                 return info.Signal == SIGSEGV ? Fault.GeneralProtection() : new Fault((byte)ExceptionVector.SS, 0, 0);
             default:
-                PageFaultError error = PageFault(space, regs, info.Address);
+                PageFaultError error = PageFault(space, regs, info);
                 // A fetch from outside the enclave is refused before any page table is asked (SDM vol. 3D, "Access control").
                 return (error & PageFaultError.Instruction) != 0 && !enclave.IsInElrange(info.Address)
                     ? Fault.GeneralProtection()
@@ -59,8 +59,9 @@ internal static class FaultDecoder
         return isX87 ? ExceptionVector.MF : ExceptionVector.XM;
     }
 
-    private static PageFaultError PageFault(AddressSpace space, in UserRegs regs, ulong address)
+    private static PageFaultError PageFault(AddressSpace space, in UserRegs regs, in SigInfo info)
     {
+        ulong address = info.Address;
         PageFaultError error = PageFaultError.User;
         PageProtection needed = PageProtection.Read;
         // A fetch faults at RIP, or on the next page when the instruction crosses into it.
@@ -79,9 +80,13 @@ internal static class FaultDecoder
             return PageTables.IsPresent(space.Tid, address) ? error | PageFaultError.Present : error;
         }
         Enclave enclave = mapping.Owner.Enclave;
-        if (enclave.EpcPageAt(address) < 0 || mapping.Protection == PageProtection.None || mapping.ExceedsMaximum(address))
+        if (!enclave.TryFindPage(address, out _) || mapping.Protection == PageProtection.None || mapping.ExceedsMaximum(address))
         {
             return error; // no page table entry, or one without the present bit
+        }
+        if (info.Signal == SIGBUS)
+        {
+            return error; // the page could not be had; where one protection forbids the access, it would have been loaded first
         }
         error |= PageFaultError.Present;
         bool mappingAllows = (mapping.Protection & needed) != 0;

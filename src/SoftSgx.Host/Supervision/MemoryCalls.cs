@@ -2,6 +2,7 @@ using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Kernel;
 using static SoftSgx.Host.Interop.Native;
@@ -13,9 +14,11 @@ internal sealed class MemoryCalls
 {
     private readonly OpenDevices _devices;
     private readonly ProgramImage _image;
+    private readonly ProgramPaging _paging;
 
-    internal MemoryCalls(OpenDevices devices, ProgramImage image)
+    internal MemoryCalls(OpenDevices devices, ProgramImage image, ProgramPaging paging)
     {
+        _paging = paging;
         _devices = devices;
         _image = image;
     }
@@ -68,10 +71,7 @@ internal sealed class MemoryCalls
         }
         thread.CallEnclave = owner;
         regs.R9 = OffsetOf(owner, start);
-        if (isFixed)
-        {
-            regs.Rdx = (ulong)FirstHostProtection(new EnclaveMapping(start, start + length, protection, owner));
-        }
+        regs.Rdx = PROT_NONE; // until faults in it are watched: another thread could touch it before that
         return CallVerdict.ChangedWatchEnd(PendingCall.MapDevice);
     }
 
@@ -91,7 +91,7 @@ internal sealed class MemoryCalls
         InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
         try
         {
-            thread.Space.Enclaves.Remove(start, end);
+            Forget(thread.Space, start, end);
             if (owner.Enclave.MayMap(start, end, protection) is Errno errno and not Errno.None)
             {
                 // Only now is the address known that the kernel chose.
@@ -101,15 +101,67 @@ internal sealed class MemoryCalls
             }
             if (OffsetOf(owner, start) != OffsetOf(owner, call.Rdi))
             {
-                Remap(calls, thread.CallRegs.R8, owner, start, end, protection);
+                Remap(calls, thread.CallRegs.R8, owner, start, end);
             }
-            thread.Space.Enclaves.Add(new EnclaveMapping(start, end, protection, owner));
-            UserFault.Register(thread.Space, start, end);
-            Settle(calls, thread.Space, start, end);
+            long result = Open(calls, thread, thread.CallRegs.R8, new EnclaveMapping(start, end, protection, owner));
+            if (result < 0)
+            {
+                Forget(thread.Space, start, end);
+                _ = calls.Call(SYS_munmap, start, end - start);
+                calls.Registers.Rax = (ulong)result;
+            }
         }
         finally
         {
             calls.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// A new mapping, without any access so far: has its faults watched, then gives it its protection. Zero, or what the kernel says
+    /// to the protection: the device may have been opened for less.
+    /// </summary>
+    private long Open(in InjectedCalls calls, TracedThread thread, ulong fd, in EnclaveMapping mapping)
+    {
+        AddressSpace space = thread.Space;
+        space.Enclaves.Add(mapping);
+        if (space.Paging is not SpacePaging paging)
+        {
+            return 0; // no pager, no access
+        }
+        if (!paging.Channel.Register(mapping.Start, mapping.End))
+        {
+            // The device was opened for reading only. The kernel watches only what could be written: map it by a descriptor for both.
+            if ((mapping.Protection & PageProtection.Write) != 0)
+            {
+                return -EACCES;
+            }
+            long reopened = _image.Reopen(thread, calls, fd, O_RDWR);
+            if (reopened < 0)
+            {
+                return reopened;
+            }
+            Remap(calls, (ulong)reopened, mapping.Owner, mapping.Start, mapping.End);
+            _ = calls.Call(SYS_close, (ulong)reopened);
+            if (!paging.Channel.Register(mapping.Start, mapping.End))
+            {
+                return -EIO;
+            }
+        }
+        paging.Add(mapping.Owner);
+        PageProtection first = FirstHostProtection(mapping);
+        long result = first == PageProtection.None ? 0 : calls.Call(SYS_mprotect, mapping.Start, mapping.End - mapping.Start, (ulong)first);
+        Settle(calls, space, mapping.Start, mapping.End);
+        return result;
+    }
+
+    /// <summary>What was mapped in a range is not any more.</summary>
+    private static void Forget(AddressSpace space, ulong start, ulong end)
+    {
+        if (space.Enclaves.Overlaps(start, end))
+        {
+            space.Enclaves.Remove(start, end);
+            space.Paging?.RemoveUnmapped();
         }
     }
 
@@ -129,11 +181,15 @@ internal sealed class MemoryCalls
             }
             if (!owner.Enclave.IsInitialized)
             {
-                Remap(calls, thread.CallRegs.Rdi, owner, mapping.Start, mapping.End, mapping.Protection);
-                UserFault.Register(thread.Space, mapping.Start, mapping.End);
+                Remap(calls, thread.CallRegs.Rdi, owner, mapping.Start, mapping.End);
+                _ = Open(calls, thread, thread.CallRegs.Rdi, mapping);
             }
-            Settle(calls, thread.Space, mapping.Start, mapping.End);
+            else
+            {
+                Settle(calls, thread.Space, mapping.Start, mapping.End);
+            }
         }
+        _paging.StartAgeing(thread, calls);
     }
 
     /// <summary>True if mappings of the enclave in this address space must be brought in line with its new state.</summary>
@@ -158,7 +214,7 @@ internal sealed class MemoryCalls
             return;
         }
         ulong start = regs.Rax, end = start + RoundUp(call.Rsi);
-        thread.Space.Enclaves.Remove(start, end);
+        Forget(thread.Space, start, end);
         if (((int)call.R10 & MAP_ANONYMOUS) == 0 && ((int)call.Rdx & PROT_EXEC) != 0)
         {
             CpuidPatcher.PatchNew(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, ""));
@@ -225,7 +281,7 @@ internal sealed class MemoryCalls
         if (!IsError(regs.Rax))
         {
             ref readonly UserRegs call = ref thread.CallRegs;
-            thread.Space.Enclaves.Remove(call.Rdi, call.Rdi + RoundUp(call.Rsi));
+            Forget(thread.Space, call.Rdi, call.Rdi + RoundUp(call.Rsi));
             _devices.ReleaseUnreferenced();
         }
     }
@@ -246,7 +302,7 @@ internal sealed class MemoryCalls
     {
         if (!IsError(regs.Rax))
         {
-            thread.Space.Enclaves.Remove(regs.Rax, regs.Rax + RoundUp(thread.CallRegs.Rdx));
+            Forget(thread.Space, regs.Rax, regs.Rax + RoundUp(thread.CallRegs.Rdx));
         }
     }
 
@@ -264,8 +320,9 @@ internal sealed class MemoryCalls
         return !enclave.IsCreated ? 0 : address - enclave.Base < enclave.Size ? address - enclave.Base : enclave.Size;
     }
 
-    private static void Remap(in InjectedCalls calls, ulong fd, OpenEnclave owner, ulong start, ulong end, PageProtection protection) =>
-        _ = calls.Call(SYS_mmap, start, end - start, (ulong)protection, MAP_SHARED | MAP_FIXED, fd, OffsetOf(owner, start));
+    /// <summary>Maps an enclave again where its offset was wrong, without any access; see <see cref="Open"/>.</summary>
+    private static void Remap(in InjectedCalls calls, ulong fd, OpenEnclave owner, ulong start, ulong end) =>
+        _ = calls.Call(SYS_mmap, start, end - start, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, OffsetOf(owner, start));
 
     /// <summary>
     /// Gives every page of a range what the program asks for, less what the EPCM forbids. Pages that are absent and TCS pages need

@@ -17,7 +17,7 @@ internal sealed unsafe class ProcessorFollower
     private const int MaskWords = 16;
 
     private readonly ulong[] _allowed = new ulong[MaskWords];
-    private int _current = -1;
+    private volatile int _current = -1;
 
     internal ProcessorFollower()
     {
@@ -27,13 +27,25 @@ internal sealed unsafe class ProcessorFollower
         }
     }
 
-    internal void Follow(TracedThread thread)
+    /// <summary>The processor that it moved its thread to last; -1 at the beginning.</summary>
+    internal int Current => _current;
+
+    /// <summary>Moves the calling thread, always the same, to where <paramref name="thread"/> is.</summary>
+    internal void Follow(TracedThread thread) => Follow(thread.Tid, ref thread.Stops);
+
+    /// <summary>The same for a thread known by its id; <paramref name="stops"/> counts the times it was served.</summary>
+    internal void Follow(int tid, ref uint stops)
     {
-        if (thread.Stops++ % StopsBetweenLooks != 0)
+        if (stops++ % StopsBetweenLooks != 0)
         {
             return;
         }
-        int processor = ProcessorOf(thread.Tid);
+        MoveTo(ProcessorOf(tid));
+    }
+
+    /// <summary>Moves the calling thread, always the same, to a processor; -1 stands for none.</summary>
+    internal void MoveTo(int processor)
+    {
         if (processor == _current || processor < 0 || processor >= MaskWords * 64 || (_allowed[processor / 64] >> (processor % 64) & 1) == 0)
         {
             return;

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
@@ -31,6 +32,22 @@ internal sealed class ProgramImage
     internal ulong Gadget(AddressSpace space) => space.VdsoBase + (ulong)_vdso.SyscallGadgetOffset;
 
     internal ulong DataArea(AddressSpace space) => space.VdsoBase + (ulong)_vdso.DataOffset;
+
+    /// <summary>
+    /// Opens a file again that a thread has open, by open(2) and with these flags; the new descriptor, which the program does not
+    /// know, or minus the errno.
+    /// </summary>
+    internal long Reopen(TracedThread thread, in InjectedCalls calls, ulong fd, int flags)
+    {
+        ulong scratch = VdsoData.ScratchAddress(DataArea(thread.Space));
+        Span<byte> path = stackalloc byte[32];
+        path.Clear();
+        "/proc/self/fd/"u8.CopyTo(path);
+        Utf8Formatter.TryFormat((uint)fd, path[14..], out _);
+        return thread.Space.Memory.Poke(scratch, path)
+            ? calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, (ulong)(flags | O_CLOEXEC))
+            : -EFAULT;
+    }
 
     /// <summary>The address space of a thread before anything is prepared in it, or of a program that is not 64-bit.</summary>
     internal AddressSpace Unprepared(int tid) => new(TraceeMemory.Open(tid), _frames);

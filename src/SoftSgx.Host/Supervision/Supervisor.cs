@@ -1,10 +1,10 @@
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Kernel;
-using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -21,13 +21,15 @@ internal sealed class Supervisor
     /// <summary>Threads whose first stop, or end, came before the event of the parent that made them.</summary>
     private readonly Dictionary<int, WaitStatus> _early = [];
 
-    private readonly SgxProcessor _processor;
+    private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly OpenDevices _devices = new();
     private readonly DeviceCalls _deviceCalls;
     private readonly MemoryCalls _memoryCalls;
     private readonly EnclaveTransitions _transitions;
     private readonly CpuidTraps _cpuid;
+    private readonly FaultVerdicts _verdicts;
+    private readonly ProgramPaging _paging;
     private readonly ProcessorFollower _follower = new();
     private readonly Action<string> _warn;
     private int _program;
@@ -45,14 +47,18 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, CpuidTraps cpuid, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, Action<string> warn)
     {
-        _processor = subsystem.Processor;
+        _subsystem = subsystem;
         _image = new ProgramImage(platform);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, warn);
-        subsystem.DirectReclaim = _devices.ReleaseUnreferenced;
-        _memoryCalls = new MemoryCalls(_devices, _image);
-        _transitions = new EnclaveTransitions(_processor, _image);
+        _verdicts = verdicts;
+        _paging = new ProgramPaging(_image, pager);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, warn);
+        int tracer = Environment.CurrentManagedThreadId;
+        // The devices are the tracer's. Others that find no page wait for the reclaimer.
+        subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
+        _memoryCalls = new MemoryCalls(_devices, _image, _paging);
+        _transitions = new EnclaveTransitions(subsystem, _image);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -69,9 +75,11 @@ internal sealed class Supervisor
     internal WaitStatus Run(int pid, SignalDispositions dispositions)
     {
         _program = pid;
+        _verdicts.Attach();
         _threads.Add(pid, new TracedThread(pid, _image.Unprepared(pid), dispositions));
         while (_threads.Count > 0)
         {
+            TakeVerdicts();
             int tid = PtraceCalls.Wait(-1, out WaitStatus status);
             if (tid == -EINTR)
             {
@@ -89,6 +97,10 @@ internal sealed class Supervisor
 
     private void OnStatus(int tid, WaitStatus status)
     {
+        if (_paging.OnStatus(tid, status))
+        {
+            return;
+        }
         if (!_threads.TryGetValue(tid, out TracedThread? thread))
         {
             // A new thread's first stop may be seen before its parent's event; after it, if it was killed, its end.
@@ -100,6 +112,7 @@ internal sealed class Supervisor
             OnEnd(thread, status);
             return;
         }
+        (thread.PreviousStop, thread.LastStop) = (thread.LastStop, _verdicts.NextStop());
         thread.Space.Tid = tid;
         OnStop(thread, status);
         if (thread.Ended is WaitStatus end)
@@ -108,8 +121,39 @@ internal sealed class Supervisor
         }
     }
 
+    /// <summary>Interrupts the threads whose page faults the pager has judged.</summary>
+    private void TakeVerdicts()
+    {
+        while (_verdicts.Any && _verdicts.TryTake(out FaultVerdict verdict))
+        {
+            if (FindThread(verdict) is TracedThread thread)
+            {
+                thread.Verdict = verdict;
+                _ = PtraceCalls.Interrupt(thread.Tid); // fails if it is gone
+            }
+        }
+    }
+
+    private TracedThread? FindThread(in FaultVerdict verdict)
+    {
+        if (_threads.TryGetValue(verdict.Tid, out TracedThread? thread) && thread.Space == verdict.Space)
+        {
+            return thread;
+        }
+        foreach (TracedThread other in _threads.Values)
+        {
+            // In a process-id namespace of its own the thread has another id there.
+            if (other.Space == verdict.Space && ProcStatus.InnermostId(other.Tid) == verdict.Tid)
+            {
+                return other;
+            }
+        }
+        return null;
+    }
+
     private void OnStop(TracedThread thread, WaitStatus status)
     {
+        int signal = thread.IsRaising ? ProgramPaging.EndRaise(thread, status) : status.StopSignal;
         if (status.IsSyscallStop)
         {
             OnCallEnd(thread);
@@ -130,10 +174,10 @@ internal sealed class Supervisor
                 OnExec(thread);
                 break;
             case PTRACE_EVENT_STOP:
-                OnEventStop(thread, status.StopSignal);
+                OnEventStop(thread, signal);
                 break;
             default:
-                OnSignal(thread, status.StopSignal);
+                OnSignal(thread, signal);
                 break;
         }
     }
@@ -322,18 +366,19 @@ internal sealed class Supervisor
             }
             return;
         }
-        AddressSpace space = thread.Space;
-        if (space.Enclaves.Count > 0 && space.UserFaultFd < 0 && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        if (thread.Verdict is FaultVerdict verdict)
         {
-            // A forked child inherits the mappings but not the userfaultfd.
-            using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
-            if (UserFault.Create(thread, calls) == 0)
+            thread.Verdict = null;
+            if (_paging.TryRaise(thread, verdict))
             {
-                for (int i = 0; i < space.Enclaves.Count; i++)
-                {
-                    UserFault.Register(space, space.Enclaves[i].Start, space.Enclaves[i].End);
-                }
+                return;
             }
+        }
+        AddressSpace space = thread.Space;
+        if (space.Enclaves.Count > 0 && space.Paging is null && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
+            _paging.PrepareFork(thread, calls);
         }
         if (thread.Ended is null)
         {
@@ -388,14 +433,16 @@ internal sealed class Supervisor
     {
         if (thread.Processor.InEnclave)
         {
-            AsynchronousExit.Abandon(_processor, thread.Processor);
+            _subsystem.Abandon(thread.Processor);
+            thread.Inside = null;
         }
     }
 
-    private static void LeaveSpace(TracedThread thread)
+    private void LeaveSpace(TracedThread thread)
     {
         if (--thread.Space.Threads == 0)
         {
+            _paging.Leave(thread.Space);
             thread.Space.Dispose();
         }
     }

@@ -28,6 +28,9 @@ internal sealed class TracedThread
     /// <summary>True while it runs a program that is not 64-bit: then nothing of SGX is there for it.</summary>
     internal bool IsForeign { get; set; }
 
+    /// <summary>The enclave that it is in.</summary>
+    internal OpenEnclave? Inside { get; set; }
+
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
 
@@ -52,9 +55,30 @@ internal sealed class TracedThread
     /// <summary>A stop signal that arrived during an injected call; sent again afterwards.</summary>
     internal int HeldSignal { get; set; }
 
+    /// <summary>The process that an injected clone made, by its id here; its result is the id that the program would see.</summary>
+    internal int InjectedChild { get; set; }
+
     /// <summary>Set when the thread ended during an injected call: the end must still be accounted for.</summary>
     internal WaitStatus? Ended { get; set; }
 
+    /// <summary>Instruction and page of the fault that was answered last by giving the page a wider protection.</summary>
+    internal (ulong Rip, ulong Page) Widened { get; set; }
+
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
-    internal uint Stops { get; set; }
+    internal uint Stops;
+
+    /// <summary>The numbers of its last stop and of the one before, see <see cref="Paging.FaultVerdicts.NextStop"/>.</summary>
+    internal long LastStop, PreviousStop;
+
+    /// <summary>A verdict on its page fault, for which it is being interrupted.</summary>
+    internal Paging.FaultVerdict? Verdict { get; set; }
+
+    /// <summary>True while it executes an access that faults in place of the one at <see cref="RaisedAddress"/>.</summary>
+    internal bool IsRaising { get; set; }
+
+    /// <summary>The address whose fault is being raised.</summary>
+    internal ulong RaisedAddress { get; set; }
+
+    /// <summary>The registers that it had at that access.</summary>
+    internal UserRegs RaisedRegs;
 }

@@ -13,7 +13,7 @@ namespace SoftSgx.Host.Vdso;
 /// </para>
 /// <code>
 /// headers | .hash .gnu.hash .dynsym .dynstr .gnu.version .gnu.version_d .dynamic .note | .eh_frame_hdr .eh_frame
-///         | .text: enter_enclave, syscall gadget, stubs | .got: the stubs' targets | .data: the supervisor's | section headers
+///         | .text: enter_enclave, syscall gadget, paging, stubs | .got: the stubs' targets | .data: the supervisor's | section headers
 /// </code>
 /// <para>
 /// One image is built per supervisor. What differs per process, the addresses of the kernel's functions, is filled in by
@@ -93,6 +93,15 @@ public sealed class VdsoImage
     /// <summary>Offset of <c>syscall; ud2</c>, for system calls that the supervisor injects.</summary>
     public int SyscallGadgetOffset { get; private init; }
 
+    /// <summary>Offset of the code of the process that ages pages.</summary>
+    public int AgeingOffset { get; private init; }
+
+    /// <summary>Offset of an instruction that reads a byte at RDI.</summary>
+    public int ReadByteOffset { get; private init; }
+
+    /// <summary>Offset of an instruction that writes a byte at RDI.</summary>
+    public int WriteByteOffset { get; private init; }
+
     /// <summary>Offset of the area in which the supervisor places programs and strings; a multiple of 16.</summary>
     public int DataOffset { get; private init; }
 
@@ -141,7 +150,9 @@ public sealed class VdsoImage
         // A kernel built with SGX has the function too, on any processor. Ours takes its place.
         RealVdso.Symbol[] forwarded = [.. real.Functions.Where(f => f.Name != EnterEnclaveName)];
         int gadgetInText = Align(enterEnclave.Code.Length, 16);
-        int stubsInText = gadgetInText + 16;
+        VdsoPaging paging = VdsoPaging.Assemble();
+        int pagingInText = gadgetInText + 16;
+        int stubsInText = Align(pagingInText + paging.Code.Length, 16);
 
         ElfImage elf = new();
         DynamicSymbols symbols = new(real.Versions);
@@ -203,6 +214,9 @@ public sealed class VdsoImage
             TrapReturnOffset = text.Offset + enterEnclave.At.TrapReturn,
             ExceptionOffset = text.Offset + enterEnclave.At.Exception,
             SyscallGadgetOffset = text.Offset + gadgetInText,
+            AgeingOffset = text.Offset + pagingInText,
+            ReadByteOffset = text.Offset + pagingInText + paging.ReadOffset,
+            WriteByteOffset = text.Offset + pagingInText + paging.WriteOffset,
             DataOffset = data.Offset,
             DataSize = dataSize,
         };
@@ -213,6 +227,7 @@ public sealed class VdsoImage
             code.AsSpan().Fill(Int3);
             enterEnclave.Code.CopyTo(code, 0);
             SyscallGadget.CopyTo(code.AsSpan(gadgetInText));
+            paging.Code.CopyTo(code, pagingInText);
             for (int i = 0; i < forwarded.Length; i++)
             {
                 int stub = stubsInText + (i * StubSize);

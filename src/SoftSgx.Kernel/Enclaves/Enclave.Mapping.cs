@@ -1,6 +1,3 @@
-using SoftSgx.Architecture;
-using SoftSgx.Processor;
-
 namespace SoftSgx.Kernel;
 
 /// <content>
@@ -35,8 +32,7 @@ public sealed partial class Enclave
     /// out, or a poisoned one.
     /// </returns>
     public int EpcPageAt(ulong address)
-        => TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed
-            && !Subsystem.Pool.IsPoisoned(page.EpcPage) ? page.EpcPage : NoPage;
+        => TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed && !page.IsLost ? page.EpcPage : NoPage;
 
     /// <summary>The rule of mmap and mprotect: whether a range may be mapped with a protection.</summary>
     /// <param name="start">First address.</param>
@@ -203,7 +199,7 @@ public sealed partial class Enclave
 
     private PageProtection StateOf(in EnclavePage page)
     {
-        if (page.Type != PageType.PT_REG)
+        if (page.IsPrivate)
         {
             return PageProtection.Private;
         }
@@ -214,11 +210,11 @@ public sealed partial class Enclave
         }
 
         // BLOCKED is no matter of protection: a blocked page is about to go, and comes back as it was.
-        Epcm epcm = Subsystem.Processor.Epcm;
-        return epcm.IsPending(page.EpcPage) || epcm.IsModified(page.EpcPage)
-            ? PageProtection.None
-            : (PageProtection)epcm.Permissions(page.EpcPage) & PageProtection.Access;
+        return EpcmOf(page.EpcPage);
     }
+
+    private PageProtection EpcmOf(int epcPage)
+        => (PageProtection)Subsystem.Processor.Epcm.Permissions(epcPage) & PageProtection.Access;
 
     private static ulong RoundUp(ulong address)
     {

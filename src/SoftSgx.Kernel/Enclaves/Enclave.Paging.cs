@@ -28,7 +28,7 @@ public sealed partial class Enclave
             lock (Lock)
             {
                 PagingCounters counters = _counters;
-                counters.EpcPages = _resident + VersionArrays.Count + (SecsPage == NoPage ? 0 : 1);
+                counters.EpcPages = EpcPagesHeld;
                 counters.EnclavePages = _pages.Count;
                 counters.VaPages = VersionArrays.Count;
                 counters.BackingBytes = _backing.Bytes;
@@ -80,7 +80,9 @@ public sealed partial class Enclave
     /// </summary>
     /// <param name="address">The address, anywhere in the page.</param>
     /// <param name="mapping">What the mapping asks; <see cref="PageProtection.None"/> skips the comparison with the page's maximum.</param>
-    /// <param name="faulting">The address space that faulted, or <see langword="null"/> for the processor's own accesses.</param>
+    /// <param name="faulting">
+    /// The address space that faulted; <see langword="null"/> for the processor's own accesses, which may be to a TCS.
+    /// </param>
     /// <returns>What became of it.</returns>
     public FaultOutcome HandleFault(ulong address, PageProtection mapping, IEnclaveAddressSpace? faulting)
     {
@@ -88,25 +90,38 @@ public sealed partial class Enclave
         lock (Lock)
         {
             _counters.Faults++;
-            ulong offset = unchecked(address - Base);
-            if (_dead || !_created || offset >= Size || !_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page))
+            ulong offset = unchecked(address - Base) & ~(EpcPool.PageSize - 1UL);
+            if (_dead || !_created || offset >= Size)
             {
                 return FaultOutcome.Absent;
             }
 
-            return (mapping & PageProtection.Access & ~page.Maximum) != 0
-                ? FaultOutcome.Denied
-                : MakePresent(in page, faulting);
+            if (!_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page))
+            {
+                FaultOutcome added = Augment(offset);
+                return added == FaultOutcome.Present && faulting is not null ? FaultOutcome.Refused : added;
+            }
+
+            if ((mapping & PageProtection.Access & ~page.Maximum) != 0)
+            {
+                return FaultOutcome.Denied;
+            }
+
+            FaultOutcome outcome = MakePresent(in page, faulting);
+            if (outcome == FaultOutcome.Present && faulting is not null && !page.IsPrivate)
+            {
+                faulting.Admit(offset);
+            }
+
+            return outcome == FaultOutcome.Present && faulting is not null && page.IsPrivate
+                ? FaultOutcome.Refused
+                : outcome;
         }
     }
 
-    /// <summary>The page at an address exists and is out of the EPC, or about to be.</summary>
-    internal bool IsOut(ulong address)
-        => TryFindPage(address, out EnclavePage page) && (!page.IsResident || page.IsBeingReclaimed);
-
     /// <summary>A page was added and may be reclaimed. Under the lock.</summary>
     internal void OnAdded(int epcPage, ulong offset)
-        => Subsystem.Reclaimer.Add(this, offset / EpcPool.PageSize, epcPage);
+        => OnResident(offset / EpcPool.PageSize, epcPage);
 
     /// <summary>A logical processor entered or left the enclave. Under the lock.</summary>
     internal void OnTransition(LogicalProcessor logical)
@@ -127,12 +142,10 @@ public sealed partial class Enclave
     {
         lock (Lock)
         {
-            if (_pages.TryFind(index, out EnclavePage page) && page.EpcPage == epcPage && page.Type == PageType.PT_REG && !page.IsBeingReclaimed)
+            if (_pages.TryFind(index, out EnclavePage page) && page.EpcPage == epcPage && !page.IsLost && !page.IsBeingReclaimed)
             {
                 Subsystem.Reclaimer.Remove(epcPage);
-                _inode.RemovePage(epcPage, page.Offset);
-                Subsystem.Platform.AttachPrivate(epcPage); // the processor may hold the page; what it finds there is lost anyway
-                Subsystem.Platform.Frame(epcPage).Clear();
+                Lose(in page);
             }
         }
     }
@@ -222,7 +235,7 @@ public sealed partial class Enclave
             _beingReclaimed.Remove(offset);
             if (Subsystem.Pool.IsPoisoned(epcPage))
             {
-                _pages.Update(page with { IsBeingReclaimed = false });
+                Lose(in page);
                 return;
             }
 
@@ -251,6 +264,8 @@ public sealed partial class Enclave
         }
     }
 
+    private int EpcPagesHeld => _resident + VersionArrays.Count + (SecsPage == NoPage ? 0 : 1);
+
     /// <summary>4096 bytes of the calling thread for a page on its way between EPC and backing store.</summary>
     private static Span<byte> Scratch => t_scratch ??= new byte[EpcPool.PageSize];
 
@@ -259,7 +274,7 @@ public sealed partial class Enclave
         if (page.IsResident)
         {
             return page.IsBeingReclaimed ? FaultOutcome.Retry
-                : Subsystem.Pool.IsPoisoned(page.EpcPage) ? FaultOutcome.Poisoned
+                : page.IsLost ? FaultOutcome.Poisoned
                 : FaultOutcome.Present;
         }
 
@@ -268,6 +283,11 @@ public sealed partial class Enclave
         if (outcome == FaultOutcome.Present)
         {
             outcome = Load(in page, faulting);
+        }
+
+        if (outcome == FaultOutcome.Exhausted && _resident == 0 && SecsPage != NoPage && _initialized)
+        {
+            EvictSecs(Scratch); // alone it is of no use, and may be what others wait for
         }
 
         _counters.LoadTime += Stopwatch.GetTimestamp() - start;
@@ -285,7 +305,7 @@ public sealed partial class Enclave
         }
 
         ulong index = page.Offset / EpcPool.PageSize;
-        bool isPrivate = page.Type == PageType.PT_TCS;
+        bool isPrivate = page.IsPrivate;
         GiveFrame(epcPage, isPrivate);
         (int vaPage, int vaOffset) = VersionArrays.Locate(page.Slot);
         bool loaded = _backing.TryLoad(index, contents, out Pcmd pcmd)
@@ -300,7 +320,7 @@ public sealed partial class Enclave
 
         VersionArrays.ReturnSlot(page.Slot);
         _backing.Drop(index);
-        _pages.Update(new EnclavePage(page.Offset, epcPage, page.Type, page.Maximum));
+        _pages.Update(page with { EpcPage = epcPage, Slot = -1 });
         _resident++;
         _counters.Loads++;
         if (!isPrivate)
@@ -308,8 +328,14 @@ public sealed partial class Enclave
             _inode.Publish(epcPage, page.Offset, faulting);
         }
 
-        Subsystem.Reclaimer.Add(this, index, epcPage);
+        OnResident(index, epcPage);
         return FaultOutcome.Present;
+    }
+
+    private void OnResident(ulong index, int epcPage)
+    {
+        _counters.PeakEpcPages = Math.Max(_counters.PeakEpcPages, EpcPagesHeld);
+        Subsystem.Reclaimer.Add(this, index, epcPage);
     }
 
     private FaultOutcome LoadSecs()
@@ -370,10 +396,24 @@ public sealed partial class Enclave
         }
     }
 
+    // The contents are gone, and the page table entries with them; the EPC page stays with the enclave until its end.
+    private void Lose(in EnclavePage page)
+    {
+        if (!page.IsPrivate)
+        {
+            _inode.RemovePage(page.EpcPage, page.Offset);
+            Subsystem.Platform.AttachPrivate(page.EpcPage); // a logical processor inside may still write to it
+        }
+
+        Subsystem.Platform.Frame(page.EpcPage).Clear();
+        _pages.Update(page with { IsBeingReclaimed = false, IsLost = true, IsPrivate = true });
+        _counters.Failures++;
+    }
+
     private bool TryEvict(in EnclavePage page, Span<byte> contents)
     {
         ulong index = page.Offset / EpcPool.PageSize;
-        bool isPrivate = page.Type == PageType.PT_TCS;
+        bool isPrivate = page.IsPrivate;
         PageProtection permissions = StateOf(in page) & PageProtection.Access;
         int slot = VersionArrays.TakeSlot();
         (int vaPage, int vaOffset) = VersionArrays.Locate(slot);
@@ -406,7 +446,7 @@ public sealed partial class Enclave
             _inode.RemovePage(page.EpcPage, page.Offset);
         }
 
-        _pages.Update(new EnclavePage(page.Offset, NoPage, page.Type, page.Maximum) { Slot = slot, SavedPermissions = permissions });
+        _pages.Update(page with { EpcPage = NoPage, IsBeingReclaimed = false, Slot = slot, SavedPermissions = permissions });
         _resident--;
         _counters.Evictions++;
         Subsystem.Reclaimer.OnEvicted(this, index, page.EpcPage);

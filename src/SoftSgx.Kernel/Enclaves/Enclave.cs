@@ -238,7 +238,7 @@ public sealed partial class Enclave
 
         _resident++;
 
-        if (page.Type == PageType.PT_TCS)
+        if (page.IsPrivate)
         {
             Subsystem.Platform.AttachPrivate(page.EpcPage);
         }
@@ -251,7 +251,7 @@ public sealed partial class Enclave
     /// <summary>Undoes <see cref="Attach"/>; the EPC page stays allocated. Under the lock.</summary>
     internal void Detach(in EnclavePage page)
     {
-        if (page.Type == PageType.PT_TCS || Subsystem.Pool.IsPoisoned(page.EpcPage))
+        if (page.IsPrivate)
         {
             Subsystem.Platform.DetachPrivate(page.EpcPage);
         }

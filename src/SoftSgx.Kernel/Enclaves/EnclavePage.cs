@@ -5,7 +5,7 @@ namespace SoftSgx.Kernel;
 /// <summary>One page of an enclave as the kernel knows it: in the EPC, or swapped out.</summary>
 /// <param name="Offset">Offset in bytes from the enclave's base.</param>
 /// <param name="EpcPage">Index of the EPC page that holds it; −1 if it is swapped out.</param>
-/// <param name="Type">PT_REG or PT_TCS.</param>
+/// <param name="Type">PT_REG, PT_TCS, or PT_TRIM.</param>
 /// <param name="Maximum">
 /// The most that a mapping of the page may ask: the SECINFO permissions of a REG page; read and write for a TCS.
 /// </param>
@@ -16,6 +16,15 @@ public readonly record struct EnclavePage(ulong Offset, int EpcPage, PageType Ty
 
     /// <summary>The page is in the EPC and about to leave it: nobody may use it, and faults wait.</summary>
     public bool IsBeingReclaimed { get; init; }
+
+    /// <summary>
+    /// The contents are in a private frame and not in the enclave's inode, because the EPCM lets no program access the page: a TCS, one that
+    /// is trimmed, or one that waits for EACCEPT.
+    /// </summary>
+    public bool IsPrivate { get; init; }
+
+    /// <summary>The page is in an EPC page that suffered a memory failure: its contents are lost, and nobody reaches it.</summary>
+    public bool IsLost { get; init; }
 
     /// <summary>Number of the version-array slot of a page that is swapped out, else −1.</summary>
     public int Slot { get; init; } = -1;

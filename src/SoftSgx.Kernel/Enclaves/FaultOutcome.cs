@@ -11,6 +11,12 @@ public enum FaultOutcome
     /// </summary>
     Retry,
 
+    /// <summary>
+    /// SIGSEGV, with the SGX bit in the error code: the page is in the EPC, and its EPCM entry lets no program access it: a TCS, or a page
+    /// that waits for EACCEPT. Trying again would not end.
+    /// </summary>
+    Refused,
+
     /// <summary>SIGBUS: there is no such page.</summary>
     Absent,
 

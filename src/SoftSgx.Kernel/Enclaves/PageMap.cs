@@ -30,11 +30,14 @@ internal sealed class PageMap
 
     private const int Bits = 6;
     private const int FanOut = 1 << Bits;
-    // Attributes: bits 2:0 maximum protection, 5:3 page type, 6 being reclaimed, 9:7 permissions of a page that is swapped out.
+    // Attributes: bits 2:0 maximum protection, 5:3 page type, 6 being reclaimed, 9:7 permissions of a page that is
+    // swapped out, 10 lost, 11 private.
     private const int TypeShift = 3;
     private const int TypeMask = 7;
     private const ushort BeingReclaimed = 1 << 6;
     private const int SavedShift = 7;
+    private const ushort Lost = 1 << 10;
+    private const ushort Private = 1 << 11;
 
     private Node? _root;
     private int _height; // levels of inner nodes above the leaves
@@ -303,6 +306,8 @@ internal sealed class PageMap
                 (PageProtection)attributes & PageProtection.Access)
             {
                 IsBeingReclaimed = (attributes & BeingReclaimed) != 0,
+                IsLost = (attributes & Lost) != 0,
+                IsPrivate = (attributes & Private) != 0,
                 Slot = place >= 0 ? -1 : ~place,
                 SavedPermissions = (PageProtection)(attributes >> SavedShift) & PageProtection.Access,
             };
@@ -314,6 +319,8 @@ internal sealed class PageMap
             _attributes[slot] = (ushort)((int)page.Maximum
                 | ((int)page.Type << TypeShift)
                 | (page.IsBeingReclaimed ? BeingReclaimed : 0)
+                | (page.IsLost ? Lost : 0)
+                | (page.IsPrivate ? Private : 0)
                 | ((int)page.SavedPermissions << SavedShift));
         }
     }

@@ -9,7 +9,7 @@ namespace SoftSgx.Kernel;
 /// Behaviour: sgx_encl_grow, sgx_encl_shrink, sgx_alloc_va_page, sgx_alloc_va_slot in arch/x86/kernel/cpu/sgx.
 /// </summary>
 /// <remarks>
-/// Pages are counted by the one ioctl in progress; the arrays themselves and their slots are guarded by the enclave's lock. A page that the
+/// Pages are counted by the one ioctl in progress before INIT, and under the enclave's lock after it; the arrays themselves and their slots are guarded by the enclave's lock. A page that the
 /// ioctl has got for a new array is added to them by <see cref="Add"/>, in the same step as the enclave page that it is for, so
 /// no slot of it is taken before that is sure to stay. Slots are numbered: 512 times the array's position plus the slot in it.
 /// </remarks>
@@ -34,12 +34,12 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
     public int TakenSlots { get; private set; }
 
     /// <summary>Counts one more enclave page, and gets an EPC page for a new array if that is the first it needs a slot in.</summary>
-    /// <param name="added">The page, to be given to <see cref="Add"/> or <see cref="Shrink"/>; −1 if none is needed.</param>
+    /// <param name="added">The page, to be given to <see cref="Add"/> or <see cref="Undo"/>; −1 if none is needed.</param>
     /// <returns>ENOMEM: no EPC page is free or reclaimable. EFAULT: EPA failed.</returns>
     public Errno Grow(out int added)
     {
         added = NoPage;
-        if (_pageCount % SGX_VA_SLOT_COUNT == 0)
+        if (_pageCount == _pages.Count * SGX_VA_SLOT_COUNT)
         {
             if (!subsystem.TryAllocateEpcPage(PageType.PT_VA, out added))
             {
@@ -58,6 +58,37 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
         _pageCount++;
         return Errno.None;
     }
+
+    /// <summary>
+    /// What <see cref="Grow"/> and <see cref="Add"/> do, for a page fault: without reclaiming directly. Under the enclave's lock.
+    /// </summary>
+    /// <returns><see cref="FaultOutcome.Present"/>, <see cref="FaultOutcome.Retry"/> or <see cref="FaultOutcome.Exhausted"/>.</returns>
+    public FaultOutcome GrowForFault()
+    {
+        if (_pageCount == _pages.Count * SGX_VA_SLOT_COUNT)
+        {
+            FaultOutcome outcome = subsystem.TryAllocateForFault(PageType.PT_VA, out int added);
+            if (outcome != FaultOutcome.Present)
+            {
+                return outcome;
+            }
+
+            subsystem.Platform.AttachPrivate(added);
+            if (!subsystem.Encls.EPa(added).IsSuccess)
+            {
+                Free(added);
+                return FaultOutcome.Exhausted;
+            }
+
+            Add(added);
+        }
+
+        _pageCount++;
+        return FaultOutcome.Present;
+    }
+
+    /// <summary>One enclave page less. Its array stays, even if nothing needs it any more. Under the enclave's lock.</summary>
+    public void Shrink() => _pageCount--;
 
     /// <summary>Adds the page that <see cref="Grow"/> got. Under the enclave's lock.</summary>
     /// <param name="added">The page, or −1.</param>
@@ -78,7 +109,7 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
 
     /// <summary>Takes <see cref="Grow"/> back: the enclave page does not come after all, and <see cref="Add"/> was not called.</summary>
     /// <param name="added">The page, or −1.</param>
-    public void Shrink(int added)
+    public void Undo(int added)
     {
         _pageCount--;
         if (added != NoPage)

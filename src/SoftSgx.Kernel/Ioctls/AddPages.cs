@@ -33,7 +33,7 @@ internal static class AddPages
             return Errno.EINVAL;
         }
 
-        if (!IsValidRange(enclave, add.Offset, add.Length))
+        if (!PageRange.IsValid(enclave, add.Offset, add.Length))
         {
             return Errno.EINVAL;
         }
@@ -50,22 +50,6 @@ internal static class AddPages
 
         Errno errno = AddRange(enclave, ref add, in secInfo, call.Memory);
         return call.Memory.TryWriteStruct(argument, in add) ? errno : Errno.EFAULT;
-    }
-
-    private static bool IsValidRange(Enclave enclave, ulong offset, ulong length)
-    {
-        if (offset % EpcPool.PageSize != 0)
-        {
-            return false;
-        }
-
-        if (length == 0 || length % EpcPool.PageSize != 0)
-        {
-            return false;
-        }
-
-        ulong end = unchecked(offset + length);
-        return end >= offset && end - EpcPool.PageSize < enclave.Size;
     }
 
     private static Errno AddRange(Enclave enclave, ref SgxEnclaveAddPages add, in SecInfo secInfo, IUserMemory memory)

@@ -68,7 +68,7 @@ internal static class Create
 
         if (!subsystem.TryAllocateEpcPage(PageType.PT_SECS, out int secsPage))
         {
-            enclave.VersionArrays.Shrink(versionArray);
+            enclave.VersionArrays.Undo(versionArray);
             return Errno.ENOMEM;
         }
 
@@ -78,7 +78,7 @@ internal static class Create
         {
             subsystem.Platform.DetachPrivate(secsPage);
             subsystem.Pool.Return(secsPage);
-            enclave.VersionArrays.Shrink(versionArray);
+            enclave.VersionArrays.Undo(versionArray);
         }
 
         return errno;

@@ -8,7 +8,7 @@ public enum IoctlSupport
     /// <summary>Implemented, every error included.</summary>
     Complete,
 
-    /// <summary>An SGX2 function. The processor enumerates SGX1 only, so it answers ENODEV as Linux does there.</summary>
+    /// <summary>Implemented, every error included; an SGX2 function: on a processor without SGX2 it answers ENODEV.</summary>
     NeedsSgx2,
 }
 
@@ -21,7 +21,7 @@ public enum IoctlSupport
 public sealed record IoctlEntry(uint Command, string Name, int StructSize, DeviceAbi? Only, IoctlSupport Support)
 {
     /// <summary>What executes it.</summary>
-    internal IoctlHandler Handler { get; init; } = (_, _, _) => Errno.ENODEV;
+    internal IoctlHandler Handler { get; init; } = static (_, _, _) => Errno.ENOTTY;
 }
 
 /// <summary>Executes one ioctl on an enclave that no other ioctl is working on.</summary>
@@ -67,11 +67,11 @@ public static class IoctlTable
         new(SGX_IOC_ENCLAVE_PROVISION, nameof(SGX_IOC_ENCLAVE_PROVISION), SgxEnclaveProvision.Size,
             null, IoctlSupport.Complete) { Handler = Provision.Execute },
         new(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, nameof(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS),
-            SgxEnclaveRestrictPermissions.Size, null, IoctlSupport.NeedsSgx2),
+            SgxEnclaveRestrictPermissions.Size, null, IoctlSupport.NeedsSgx2) { Handler = RestrictPermissions.Execute },
         new(SGX_IOC_ENCLAVE_MODIFY_TYPES, nameof(SGX_IOC_ENCLAVE_MODIFY_TYPES), SgxEnclaveModifyTypes.Size,
-            null, IoctlSupport.NeedsSgx2),
+            null, IoctlSupport.NeedsSgx2) { Handler = ModifyTypes.Execute },
         new(SGX_IOC_ENCLAVE_REMOVE_PAGES, nameof(SGX_IOC_ENCLAVE_REMOVE_PAGES), SgxEnclaveRemovePages.Size,
-            null, IoctlSupport.NeedsSgx2),
+            null, IoctlSupport.NeedsSgx2) { Handler = RemovePages.Execute },
     ];
 
     /// <summary>Finds the entry of a command.</summary>

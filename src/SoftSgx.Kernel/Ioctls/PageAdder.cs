@@ -80,7 +80,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
         errno = Add(offset, source, measure, epcPage, versionArray);
         if (errno != Errno.None)
         {
-            _enclave.VersionArrays.Shrink(versionArray);
+            _enclave.VersionArrays.Undo(versionArray);
             pool.Return(epcPage);
         }
 
@@ -143,7 +143,10 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
 
     private Errno AddAndMeasure(ulong offset, ushort measure, int epcPage)
     {
-        var page = new EnclavePage(offset, epcPage, _secInfo.PageType, MaximumOf(in _secInfo));
+        var page = new EnclavePage(offset, epcPage, _secInfo.PageType, MaximumOf(in _secInfo))
+        {
+            IsPrivate = _secInfo.PageType == PageType.PT_TCS,
+        };
         IEncls encls = _enclave.Subsystem.Encls;
 
         // EADD changes MRENCLAVE and cannot be undone, so everything else that may fail comes first.

@@ -41,4 +41,13 @@ internal interface IEncls
     /// <summary>Loads an evicted page. For a SECS, <paramref name="secsPage"/> is not looked at.</summary>
     public LeafResult ELdu(
         ReadOnlySpan<byte> source, in Pcmd pcmd, ulong linearAddress, int secsPage, int epcPage, int vaPage, int vaOffset);
+
+    /// <summary>Adds a page of zeros to an initialised enclave, to be accepted.</summary>
+    public LeafResult EAug(ulong linearAddress, int secsPage, int epcPage);
+
+    /// <summary>Takes permissions away from a page, to be accepted.</summary>
+    public LeafResult EModPr(in SecInfo secInfo, int epcPage);
+
+    /// <summary>Gives a page another type, to be accepted.</summary>
+    public LeafResult EModT(in SecInfo secInfo, int epcPage);
 }

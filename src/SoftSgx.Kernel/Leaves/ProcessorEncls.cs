@@ -52,4 +52,14 @@ internal sealed class ProcessorEncls(SgxProcessor processor) : IEncls
     public LeafResult ELdu(
         ReadOnlySpan<byte> source, in Pcmd pcmd, ulong linearAddress, int secsPage, int epcPage, int vaPage, int vaOffset)
         => Processor.ELdu.Execute(processor, source, in pcmd, linearAddress, secsPage, epcPage, vaPage, vaOffset);
+
+    /// <inheritdoc/>
+    public LeafResult EAug(ulong linearAddress, int secsPage, int epcPage)
+        => Processor.EAug.Execute(processor, null, linearAddress, secsPage, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult EModPr(in SecInfo secInfo, int epcPage) => Processor.EModPr.Execute(processor, in secInfo, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult EModT(in SecInfo secInfo, int epcPage) => Processor.EModT.Execute(processor, in secInfo, epcPage);
 }

@@ -26,4 +26,22 @@ public interface IEnclaveAddressSpace
     /// </summary>
     /// <param name="offsets">The pages.</param>
     public void Zap(ReadOnlySpan<ulong> offsets);
+
+    /// <summary>
+    /// The EPCM allows less for a page than before, or a page is about to come into the inode: when it returns, no thread of the address
+    /// space can use the page in a way that the EPCM forbids. (More than before needs no call: whoever is refused by what is
+    /// mapped looks again.)
+    /// </summary>
+    /// <param name="offset">The page.</param>
+    /// <param name="epcm">What the EPCM allows.</param>
+    public void Restrict(ulong offset, PageProtection epcm);
+
+    /// <summary>
+    /// A page that the address space faulted on is in the EPC and stays: its threads may write it again, should
+    /// <see cref="Zap"/> have kept them from it. Under the enclave's lock, so that no eviction begins in between.
+    /// </summary>
+    /// <param name="offset">The page.</param>
+    public void Admit(ulong offset)
+    {
+    }
 }

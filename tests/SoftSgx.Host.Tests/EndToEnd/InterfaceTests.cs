@@ -35,6 +35,7 @@ public sealed class InterfaceTests
     [InlineData("exceptions")]
     [InlineData("threads")]
     [InlineData("threads", "--threads", "16")]
+    [InlineData("bigheap", "--mib", "8", "--threads", "3", "--rounds", "2")]
     public void The_samples_run(string sample, params string[] arguments)
     {
         Outcome outcome = Machine.Supervised([Machine.BuildSample(sample), .. arguments]).Ended("exit 0");

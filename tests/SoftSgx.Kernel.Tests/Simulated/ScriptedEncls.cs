@@ -56,6 +56,13 @@ internal sealed class ScriptedEncls(SgxProcessor processor) : IEncls
         ReadOnlySpan<byte> source, in Pcmd pcmd, ulong linearAddress, int secsPage, int epcPage, int vaPage, int vaOffset)
         => Scripted(EnclsLeaf.ELDU) ?? _real.ELdu(source, in pcmd, linearAddress, secsPage, epcPage, vaPage, vaOffset);
 
+    public LeafResult EAug(ulong linearAddress, int secsPage, int epcPage)
+        => Scripted(EnclsLeaf.EAUG) ?? _real.EAug(linearAddress, secsPage, epcPage);
+
+    public LeafResult EModPr(in SecInfo secInfo, int epcPage) => Scripted(EnclsLeaf.EMODPR) ?? _real.EModPr(in secInfo, epcPage);
+
+    public LeafResult EModT(in SecInfo secInfo, int epcPage) => Scripted(EnclsLeaf.EMODT) ?? _real.EModT(in secInfo, epcPage);
+
     private LeafResult? Scripted(EnclsLeaf leaf)
     {
         int before = Calls.GetValueOrDefault(leaf);

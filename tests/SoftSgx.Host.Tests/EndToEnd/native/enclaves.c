@@ -189,18 +189,18 @@ static int in_a_row(int n)
 
 static int exhaust(void)
 {
-	static struct enclave e[64];
+	static struct enclave e[512];
 	struct enclave_options options = { .heap_pages = 16 };
 	int i, n, status = -1;
 
 	fclose(stderr);		/* where the loader tells what failed */
-	for (n = 0; n < 64; n++) {
+	for (n = 0; n < 512; n++) {
 		status = enclave_build(&e[n], path, &options);
 		if (status)
 			break;
 	}
 	printf("some were built %d, then: %s\n", n > 0, status ? strerror(errno) : "ok");
-	for (i = 0; i <= n && i < 64; i++)
+	for (i = 0; i <= n && i < 512; i++)
 		enclave_destroy(&e[i]);
 	options.heap_pages = 0;
 	status = enclave_build(&enclave, path, &options);

@@ -1,0 +1,154 @@
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Supervision;
+using SoftSgx.Kernel;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Paging;
+
+/// <summary>The tracer's part in paging: what it sets up in address spaces, and the faults that it raises.</summary>
+internal sealed class ProgramPaging
+{
+    private readonly ProgramImage _image;
+    private readonly Pager _pager;
+    private readonly Dictionary<int, AgeingProcess> _ageing = [];
+
+    internal ProgramPaging(ProgramImage image, Pager pager)
+    {
+        _image = image;
+        _pager = pager;
+    }
+
+    /// <summary>Prepares an address space that is to use enclaves; zero or the errno of userfaultfd.</summary>
+    internal int Prepare(TracedThread thread, in InjectedCalls calls, ulong pageAddress = 0)
+    {
+        AddressSpace space = thread.Space;
+        FaultChannel? channel = FaultChannel.Create(thread, calls, out int errno);
+        if (channel is null)
+        {
+            return errno;
+        }
+        AgeingPage? page = AgeingPage.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), pageAddress);
+        space.Paging = new SpacePaging(space.Enclaves, channel, page, PresentPages.Open(thread.Tid));
+        return _pager.Add(space) ? 0 : EIO;
+    }
+
+    /// <summary>Prepares the address space of a forked child, which inherits mappings but none of what watches them. Before its first instruction.</summary>
+    internal void PrepareFork(TracedThread thread, in InjectedCalls calls)
+    {
+        AddressSpace space = thread.Space;
+        if (Prepare(thread, calls, space.InheritedPage) != 0)
+        {
+            return;
+        }
+        for (int i = 0; i < space.Enclaves.Count; i++)
+        {
+            _ = space.Paging!.Channel.Register(space.Enclaves[i].Start, space.Enclaves[i].End);
+            space.Paging.Add(space.Enclaves[i].Owner);
+        }
+        StartAgeing(thread, calls);
+    }
+
+    /// <summary>Starts the ageing process of an address space in which an enclave exists, if it has none yet.</summary>
+    internal void StartAgeing(TracedThread thread, in InjectedCalls calls)
+    {
+        if (thread.Space.Paging is not SpacePaging { AgeingIsDecided: false } paging)
+        {
+            return;
+        }
+        paging.AgeingIsDecided = true;
+        if (paging.Page is AgeingPage page && paging.Present is not null)
+        {
+            paging.Ageing = AgeingProcess.Start(thread, calls, thread.Space.VdsoBase + (ulong)_image.Vdso.AgeingOffset, page);
+            if (paging.Ageing is AgeingProcess ageing)
+            {
+                _ageing.Add(ageing.Tid, ageing);
+            }
+        }
+    }
+
+    /// <summary>The last thread has left an address space.</summary>
+    internal void Leave(AddressSpace space)
+    {
+        if (space.Paging is SpacePaging paging)
+        {
+            _pager.Remove(space);
+            if (paging.Ageing is AgeingProcess ageing)
+            {
+                _ageing.Remove(ageing.Tid);
+            }
+            paging.Dispose();
+            space.Paging = null;
+        }
+    }
+
+    /// <summary>True if a wait status is that of an ageing process, and handled.</summary>
+    internal bool OnStatus(int tid, WaitStatus status)
+    {
+        if (!_ageing.TryGetValue(tid, out AgeingProcess? ageing))
+        {
+            return false;
+        }
+        ageing.OnStatus(status);
+        if (!status.Stopped)
+        {
+            _ageing.Remove(tid);
+        }
+        return true;
+    }
+
+    /// <summary>
+    /// The thread stopped because of its verdict: makes it execute an access that the kernel answers with SIGBUS or SIGSEGV, with all that
+    /// forcing a signal brings with it. False if the verdict is void; then the thread goes on as it is.
+    /// </summary>
+    internal bool TryRaise(TracedThread thread, in FaultVerdict verdict)
+    {
+        AddressSpace space = thread.Space;
+        if (thread.PreviousStop > verdict.Seen || verdict.Space != space || space.Paging?.Page is not AgeingPage page
+            || (!verdict.IsFinal && IsResolved(space, verdict.Address)) || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            return false;
+        }
+        thread.RaisedRegs = regs;
+        thread.RaisedAddress = verdict.Address;
+        thread.IsRaising = true;
+        regs.Rip = space.VdsoBase + (ulong)(verdict.IsWrite ? _image.Vdso.WriteByteOffset : _image.Vdso.ReadByteOffset);
+        regs.Rdi = verdict.IsRefused ? AgeingPage.Forbidden(verdict.Address) : page.Beyond(verdict.Address);
+        regs.OrigRax = ulong.MaxValue;
+        return PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.Cont(thread.Tid, 0);
+    }
+
+    /// <summary>
+    /// The next stop after <see cref="TryRaise"/>, whatever it is: the thread is back at its access. The signal of the stop, which
+    /// is the one raised if the access was reached, and otherwise comes first.
+    /// </summary>
+    internal static int EndRaise(TracedThread thread, WaitStatus status)
+    {
+        thread.IsRaising = false;
+        _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
+        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
+            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page)
+        {
+            return status.StopSignal;
+        }
+        SigInfo raised = new() { Signal = info.Signal, Address = thread.RaisedAddress };
+        if (info.Signal == SIGBUS && page.IsBeyond(info.Address))
+        {
+            raised.Code = BUS_ADRERR;
+        }
+        else if (info.Signal == SIGSEGV && info.Address == AgeingPage.Forbidden(thread.RaisedAddress))
+        {
+            raised.Code = SEGV_ACCERR;
+        }
+        else
+        {
+            return status.StopSignal;
+        }
+        _ = PtraceCalls.SetSigInfo(thread.Tid, raised);
+        return raised.Signal;
+    }
+
+    private static bool IsResolved(AddressSpace space, ulong address) =>
+        !space.Enclaves.TryFind(address, out EnclaveMapping mapping)
+        || mapping.Owner.Enclave.HandleFault(address, mapping.Protection, space.Paging!.Find(mapping.Owner)) is FaultOutcome.Present or FaultOutcome.Retry;
+}

@@ -1,0 +1,273 @@
+using SoftSgx.Architecture;
+using SoftSgx.Processor;
+
+namespace SoftSgx.Kernel;
+
+/// <content>
+/// What SGX2 does to the pages of an enclave that runs: pages that come when they are touched, change permissions or type, and go.
+/// Behaviour: sgx_encl_eaug_page in arch/x86/kernel/cpu/sgx/encl.c, and the ioctls in ioctl.c.
+/// </content>
+/// <remarks>
+/// The EPCM decides who reaches a page, and the host's page tables have to say the same: a page that waits for EACCEPT, and a trimmed
+/// one, has its contents in a private frame, so it is in no address space; one with fewer permissions than before is restricted in every
+/// address space. A page that a logical processor inside holds by its physical address (its TCS, its SSA frame) is busy: EAGAIN.
+/// </remarks>
+public sealed partial class Enclave
+{
+    /// <summary>EMODPR on one page.</summary>
+    /// <param name="offset">Offset of the page.</param>
+    /// <param name="permissions">What remains at most.</param>
+    /// <param name="result">The error code of EMODPR, if it gave one.</param>
+    /// <returns>EAGAIN, EINVAL, EFAULT: see <see cref="RestrictPermissions"/>.</returns>
+    internal Errno RestrictPermissions(ulong offset, SecInfoFlags permissions, out SgxError result)
+    {
+        result = SgxError.SGX_SUCCESS;
+        lock (Lock)
+        {
+            Errno errno = LoadForIoctl(offset, out EnclavePage page);
+            if (errno != Errno.None)
+            {
+                return errno;
+            }
+
+            if (page.Type != PageType.PT_REG)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (IsHeld(page.EpcPage))
+            {
+                return Errno.EAGAIN;
+            }
+
+            LeafResult leaf = Subsystem.Encls.EModPr(SecInfo.For(PageType.PT_SECS, permissions), page.EpcPage);
+            if (!leaf.IsSuccess)
+            {
+                result = leaf.Status == LeafStatus.Error ? leaf.Error : SgxError.SGX_SUCCESS;
+                return Errno.EFAULT;
+            }
+
+            PageProtection epcm = StateOf(in page);
+            foreach (IEnclaveAddressSpace space in _spaces)
+            {
+                space.Restrict(offset, epcm);
+            }
+
+            return TrackAll();
+        }
+    }
+
+    /// <summary>EMODT on one page.</summary>
+    /// <param name="offset">Offset of the page.</param>
+    /// <param name="type">PT_TCS or PT_TRIM.</param>
+    /// <param name="result">The error code of EMODT, if it gave one.</param>
+    /// <returns>EAGAIN, EINVAL, EPERM, EFAULT: see <see cref="ModifyTypes"/>.</returns>
+    internal Errno ModifyType(ulong offset, PageType type, out SgxError result)
+    {
+        result = SgxError.SGX_SUCCESS;
+        lock (Lock)
+        {
+            Errno errno = LoadForIoctl(offset, out EnclavePage page);
+            if (errno != Errno.None)
+            {
+                return errno;
+            }
+
+            if (page.Type != PageType.PT_REG && (page.Type != PageType.PT_TCS || type != PageType.PT_TRIM))
+            {
+                return Errno.EINVAL;
+            }
+
+            const PageProtection ReadWrite = PageProtection.Read | PageProtection.Write;
+            bool becomesTcs = page.Type == PageType.PT_REG && type == PageType.PT_TCS;
+            if (becomesTcs && (page.Maximum & ReadWrite) != ReadWrite)
+            {
+                return Errno.EPERM;
+            }
+
+            if (IsHeld(page.EpcPage))
+            {
+                return Errno.EAGAIN;
+            }
+
+            LeafResult leaf = Subsystem.Encls.EModT(SecInfo.For(type, SecInfoFlags.None), page.EpcPage);
+            if (!leaf.IsSuccess)
+            {
+                result = leaf.Status == LeafStatus.Error ? leaf.Error : SgxError.SGX_SUCCESS;
+                return Errno.EFAULT;
+            }
+
+            page = page with { Type = type, Maximum = becomesTcs ? ReadWrite : page.Maximum };
+            MakePrivate(in page);
+            return TrackAll();
+        }
+    }
+
+    /// <summary>EREMOVE of one trimmed page.</summary>
+    /// <param name="offset">Offset of the page.</param>
+    /// <returns>EAGAIN, EPERM, EFAULT: see <see cref="RemovePages"/>.</returns>
+    internal Errno RemoveTrimmed(ulong offset)
+    {
+        lock (Lock)
+        {
+            Errno errno = LoadForIoctl(offset, out EnclavePage page);
+            if (errno != Errno.None)
+            {
+                return errno;
+            }
+
+            if (page.Type != PageType.PT_TRIM)
+            {
+                return Errno.EPERM;
+            }
+
+            // EMODPR changes nothing here: it says NOT_MODIFIABLE of a page that is not accepted yet, and #PF of one that is.
+            LeafResult leaf = Subsystem.Encls.EModPr(SecInfo.For(PageType.PT_SECS, SecInfoFlags.RWX), page.EpcPage);
+            if (leaf.Status != LeafStatus.Fault || leaf.Fault.Kind != ExceptionVector.PF)
+            {
+                return Errno.EPERM;
+            }
+
+            if (!Subsystem.Encls.ERemove(page.EpcPage).IsSuccess)
+            {
+                return Errno.EBUSY;
+            }
+
+            Subsystem.Reclaimer.Remove(page.EpcPage);
+            Detach(in page);
+            Subsystem.Pool.Return(page.EpcPage);
+            VersionArrays.Shrink();
+            return Errno.None;
+        }
+    }
+
+    /// <summary>A leaf of ENCLU that changes EPCM entries succeeded on the page at an address. Under the lock.</summary>
+    internal void OnAccepted(ulong address)
+    {
+        ulong offset = unchecked(address - Base) & ~(EpcPool.PageSize - 1UL);
+        if (!_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page) || !page.IsResident || page.IsLost)
+        {
+            return;
+        }
+
+        Epcm epcm = Subsystem.Processor.Epcm;
+        bool isUsable = page.Type == PageType.PT_REG && !epcm.IsPending(page.EpcPage) && !epcm.IsModified(page.EpcPage);
+        if (page.IsPrivate && isUsable)
+        {
+            MakePublic(in page);
+        }
+    }
+
+    // A page that is absent in an initialised enclave comes by EAUG and waits for EACCEPT. Enclaves built by v22's ADD_PAGE know nothing of it.
+    private FaultOutcome Augment(ulong offset)
+    {
+        if (!Subsystem.Processor.Configuration.Sgx2 || !_initialized || _builtByAddPage)
+        {
+            return FaultOutcome.Absent;
+        }
+
+        FaultOutcome outcome = SecsPage == NoPage ? LoadSecs() : FaultOutcome.Present;
+        if (outcome != FaultOutcome.Present)
+        {
+            return outcome;
+        }
+
+        outcome = Subsystem.TryAllocateForFault(PageType.PT_REG, out int epcPage);
+        if (outcome != FaultOutcome.Present)
+        {
+            return outcome;
+        }
+
+        outcome = VersionArrays.GrowForFault();
+        if (outcome != FaultOutcome.Present)
+        {
+            Subsystem.Pool.Return(epcPage);
+            return outcome;
+        }
+
+        var page = new EnclavePage(offset, epcPage, PageType.PT_REG, PageProtection.Access) { IsPrivate = true };
+        Attach(in page);
+        if (!Subsystem.Encls.EAug(Base + offset, SecsPage, epcPage).IsSuccess)
+        {
+            Detach(in page);
+            VersionArrays.Shrink();
+            Subsystem.Pool.Return(epcPage);
+            return FaultOutcome.Absent;
+        }
+
+        OnResident(offset / EpcPool.PageSize, epcPage);
+        return FaultOutcome.Present;
+    }
+
+    // What an ioctl needs of a page before it can change it. Unlike a fault it does not wait: EAGAIN is the program's turn.
+    private Errno LoadForIoctl(ulong offset, out EnclavePage page)
+    {
+        page = default;
+        if (_dead)
+        {
+            return Errno.EBADF;
+        }
+
+        if (!_pages.TryFind(offset / EpcPool.PageSize, out page))
+        {
+            return Errno.EFAULT;
+        }
+
+        FaultOutcome outcome = MakePresent(in page, null);
+        _pages.TryFind(offset / EpcPool.PageSize, out page);
+        return outcome switch
+        {
+            FaultOutcome.Present => Errno.None,
+            FaultOutcome.Retry => Errno.EAGAIN,
+            _ => Errno.EFAULT,
+        };
+    }
+
+    /// <summary>
+    /// ETRACK and interrupts: when it returns, nobody uses a translation from before. Behaviour: sgx_enclave_etrack in ioctl.c.
+    /// </summary>
+    private Errno TrackAll()
+    {
+        Track();
+        InterruptAll();
+        return Errno.None;
+    }
+
+    // Takes the contents out of the inode, and so out of all address spaces. The page as it is from now on is given.
+    private void MakePrivate(in EnclavePage page)
+    {
+        if (!page.IsPrivate)
+        {
+            foreach (IEnclaveAddressSpace space in _spaces)
+            {
+                space.Zap([page.Offset]);
+            }
+
+            _inode.Freeze(page.EpcPage, page.Offset);
+            Span<byte> contents = Scratch;
+            Subsystem.Platform.Frame(page.EpcPage).CopyTo(contents);
+            _inode.RemovePage(page.EpcPage, page.Offset);
+            Subsystem.Platform.AttachPrivate(page.EpcPage);
+            contents.CopyTo(Subsystem.Platform.Frame(page.EpcPage));
+        }
+
+        _pages.Update(page with { IsPrivate = true });
+    }
+
+    private void MakePublic(in EnclavePage page)
+    {
+        PageProtection epcm = EpcmOf(page.EpcPage);
+        foreach (IEnclaveAddressSpace space in _spaces)
+        {
+            space.Restrict(page.Offset, epcm);
+        }
+
+        Span<byte> contents = Scratch;
+        Subsystem.Platform.Frame(page.EpcPage).CopyTo(contents);
+        Subsystem.Platform.DetachPrivate(page.EpcPage);
+        _inode.Stage(page.EpcPage);
+        contents.CopyTo(Subsystem.Platform.Frame(page.EpcPage));
+        _inode.Publish(page.EpcPage, page.Offset, null);
+        _pages.Update(page with { IsPrivate = false });
+    }
+}

@@ -1,0 +1,83 @@
+namespace SoftSgx.Host.Tests.EndToEnd;
+
+/// <summary>Programs whose enclaves are larger than the EPC.</summary>
+[Collection(nameof(EndToEnd))]
+public sealed class PagingTests
+{
+    /// <summary>An EPC of 512 pages.</summary>
+    private const string Epc = "2M";
+
+    private static string Program => Machine.BuildWithEnclave("paging");
+
+    [EndToEndTheory]
+    [InlineData("walk 2048 4")]
+    [InlineData("walk 600 6")]
+    [InlineData("threads 1500 5 3")]
+    [InlineData("threads 3000 3 15")]
+    public void Every_word_of_an_enclave_larger_than_the_EPC_is_right(string what) =>
+        Run(what).Said("every word is right\n");
+
+    [EndToEndFact]
+    public void An_EPC_of_a_few_pages_more_than_a_batch_is_enough() =>
+        Machine.Run([Machine.Softsgx, "run", "--epc", "512K", Program, "threads", "600", "2", "2"]).Said("every word is right\n");
+
+    [EndToEndFact]
+    public void Parent_and_child_page_the_same_enclave() =>
+        Run("fork 1500 4").Said("no children left: 1\n");
+
+    [EndToEndFact]
+    public void Accesses_from_outside_bring_pages_in_too() =>
+        Run("outside 1500").Said("wrong: 0\n");
+
+    [EndToEndFact]
+    public void An_absent_page_is_SIGBUS_at_its_address_while_others_come_and_go() =>
+        Run("absent 1000").Said("""
+            read: faults 1, signal 7, code 2, address right
+            write: faults 1, signal 7, code 2, address right
+            blocked: signal 7
+
+            """);
+
+    [EndToEndFact]
+    public void The_ageing_process_is_nobody_the_program_knows_and_holds_nothing() =>
+        Run("helper 600").Said("""
+            before: 0, descriptors 0
+            with an enclave: 1, descriptors 0
+            wait: -1 1
+            wait for all: -1 1
+            threads 1
+            with a child: 2, descriptors 0
+            after the child: 1, descriptors 0
+            after exec: 0, descriptors 0
+
+            """);
+
+    [EndToEndTheory]
+    [InlineData("the program")]
+    [InlineData("the supervisor")]
+    public void Whoever_is_killed_nobody_is_left(string who)
+    {
+        int times = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? 200 : 4;
+        string victim = who == "the program" ? "$program" : "$!";
+        // Fractions of a second at which to kill, the same every time.
+        string script = $$"""
+            i=0
+            while [ $i -lt {{times}} ]; do
+                rm -f out; mkfifo out
+                $RUN --epc {{Epc}} {{Program}} for-ever 1200 >out 2>/dev/null &
+                read program <out
+                sleep 0.0$((i * 37 % 100))
+                kill -KILL {{victim}}
+                wait $!
+                i=$((i + 1))
+            done
+            echo done
+            """;
+        using TemporaryFolder folder = Machine.NewFolder();
+        Outcome outcome = Machine.Run(
+            ["/bin/sh", "-c", $"RUN='{Machine.Softsgx} run'; {script}"], seconds: 120 + (times * 3), folder: folder.Path).Ended("exit 0");
+        Assert.Equal("done\n", outcome.Text);
+    }
+
+    private static Outcome Run(string what) => Machine.Run([Machine.Softsgx, "run", "--epc", Epc, Program, .. what.Split(' ')]);
+}
