@@ -15,7 +15,6 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     private readonly SimulatedEnclave _enclave;
     private readonly PageTable _table;
     private readonly Lock _lock = new();
-    private long _changes;
     private bool _unmapped;
 
     internal SimulatedAddressSpace(SimulatedEnclave enclave)
@@ -108,7 +107,6 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     {
         lock (_lock)
         {
-            _changes++;
             foreach (ulong offset in offsets)
             {
                 if (ReadsOutliveZap)
@@ -123,15 +121,34 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
         }
     }
 
+    /// <inheritdoc/>
+    /// <remarks>Permissions of the EPCM are not in the page tables here: what may have changed is looked up anew.</remarks>
+    public void Restrict(ulong offset, PageProtection epcm) => Unmap(offset / EpcPool.PageSize);
+
+    /// <inheritdoc/>
+    public void Admit(ulong offset)
+    {
+        ulong page = offset / EpcPool.PageSize;
+        lock (_lock)
+        {
+            if (!_table.IsPresent(page))
+            {
+                MinorFaults++;
+                Enter(page);
+            }
+            else if (_enclave.Machine.Epc.WithContents && !_table.IsWritable(page))
+            {
+                Enter(page);
+            }
+        }
+    }
+
     /// <summary>The kernel publishes a page for a fault of this address space.</summary>
     internal void Map(ulong page)
     {
         lock (_lock)
         {
-            if (!_unmapped)
-            {
-                _table.Enter(page, _enclave.Inode.TryFindFrame(page));
-            }
+            Enter(page);
         }
     }
 
@@ -141,7 +158,6 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
         lock (_lock)
         {
             _unmapped = true;
-            _changes++;
             _table.ClearAll();
         }
     }
@@ -151,7 +167,6 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     {
         lock (_lock)
         {
-            _changes++;
             _table.Clear(page);
         }
     }
@@ -195,40 +210,22 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
     {
         Reclaimer reclaimer = _enclave.Machine.Kernel.Reclaimer;
         long seen = reclaimer.Progress;
-        long changes = Volatile.Read(ref _changes);
-        bool wasPresent = _table.IsPresent(page);
         FaultOutcome outcome = _enclave.Kernel.HandleFault(
             _enclave.Kernel.Base + (page * EpcPool.PageSize), PageProtection.None, this);
-        switch (outcome)
+        if (outcome == FaultOutcome.Retry)
         {
-            case FaultOutcome.Present:
-                lock (_lock)
-                {
-                    if (_unmapped)
-                    {
-                        return FaultOutcome.Absent;
-                    }
+            _enclave.Machine.WaitForReclaimer(seen);
+            outcome = FaultOutcome.Present;
+        }
 
-                    // A page that went away since the kernel said it is there is not entered: the next access faults again.
-                    if (_changes == changes && (!_table.IsPresent(page) || wasPresent))
-                    {
-                        byte[]? frame = _enclave.Inode.TryFindFrame(page);
-                        if (frame is not null || !_enclave.Machine.Epc.WithContents)
-                        {
-                            MinorFaults++;
-                            _table.Enter(page, frame);
-                        }
-                    }
-                }
+        return outcome == FaultOutcome.Present && IsUnmapped ? FaultOutcome.Absent : outcome;
+    }
 
-                return outcome;
-
-            case FaultOutcome.Retry:
-                _enclave.Machine.WaitForReclaimer(seen);
-                return FaultOutcome.Present;
-
-            default:
-                return outcome;
+    private void Enter(ulong page)
+    {
+        if (!_unmapped)
+        {
+            _table.Enter(page, _enclave.Inode.TryFindFrame(page));
         }
     }
 }
