@@ -155,12 +155,7 @@ public sealed partial class Enclave
     {
         _dead = true; // an ioctl in progress ends at its next page, and so does the reclaimer
         Subsystem.Reach(SchedulingPoint.Release);
-        SpinWait wait = default;
-        while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
-        {
-            wait.SpinOnce();
-        }
-
+        TakeIoctlFlag();
         try
         {
             lock (Lock)
@@ -279,6 +274,22 @@ public sealed partial class Enclave
 
         _resident--;
         _pages.Remove(page.Offset / EpcPool.PageSize);
+    }
+
+    private void TakeIoctlFlag()
+    {
+        SpinWait wait = default;
+        while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
+        {
+            if (Subsystem.Options.Scheduler is { } scheduler)
+            {
+                scheduler.WaitUntil(() => Volatile.Read(ref _ioctlInProgress) == 0);
+            }
+            else
+            {
+                wait.SpinOnce();
+            }
+        }
     }
 
     // Pages that are marked or detached by the reclaimer are no exception: it finds them gone. What is swapped out is only forgotten.
