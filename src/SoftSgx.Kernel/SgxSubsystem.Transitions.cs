@@ -60,7 +60,7 @@ public sealed partial class SgxSubsystem
             outcome = enclave.HandleFault(address, PageProtection.None, null);
             if (outcome == FaultOutcome.Retry)
             {
-                Reclaimer.WaitForProgress(seen, s_patience);
+                Reclaimer.WaitForProgress(seen, Patience);
             }
             else if (outcome != FaultOutcome.Present)
             {

@@ -9,7 +9,8 @@ namespace SoftSgx.Kernel;
 /// </summary>
 public sealed partial class SgxSubsystem
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(20);
+    /// <summary>How long to wait for the reclaimer's next batch before looking again.</summary>
+    internal static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Makes the subsystem of a processor whose EPC nobody uses yet.</summary>
     /// <param name="processor">The processor. All its EPC pages go into the pool.</param>
@@ -119,7 +120,7 @@ public sealed partial class SgxSubsystem
             if (!Reclaimer.ReclaimBatch())
             {
                 // Everything that could go is in another thread's batch.
-                Reclaimer.WaitForProgress(seen, s_patience);
+                Reclaimer.WaitForProgress(seen, Patience);
             }
         }
 

@@ -14,132 +14,44 @@ namespace SoftSgx.Kernel;
 /// </remarks>
 public sealed partial class Enclave
 {
+    // A page on its way out comes back within a batch or two; after so many the program may try again itself.
+    private const int MaximumWaits = 16;
+
+    private static readonly PageChange s_restrict =
+        static (Enclave enclave, in EnclavePage page, ulong permissions, out SgxError result) =>
+            enclave.Restrict(in page, (SecInfoFlags)permissions, out result);
+
+    private static readonly PageChange s_modify =
+        static (Enclave enclave, in EnclavePage page, ulong type, out SgxError result) =>
+            enclave.Modify(in page, (PageType)type, out result);
+
+    private static readonly PageChange s_remove = static (Enclave enclave, in EnclavePage page, ulong _, out SgxError result) =>
+    {
+        result = SgxError.SGX_SUCCESS;
+        return enclave.Remove(in page);
+    };
+
+    private delegate Errno PageChange(Enclave enclave, in EnclavePage page, ulong argument, out SgxError result);
+
     /// <summary>EMODPR on one page.</summary>
     /// <param name="offset">Offset of the page.</param>
     /// <param name="permissions">What remains at most.</param>
     /// <param name="result">The error code of EMODPR, if it gave one.</param>
     /// <returns>EAGAIN, EINVAL, EFAULT: see <see cref="RestrictPermissions"/>.</returns>
     internal Errno RestrictPermissions(ulong offset, SecInfoFlags permissions, out SgxError result)
-    {
-        result = SgxError.SGX_SUCCESS;
-        lock (Lock)
-        {
-            Errno errno = LoadForIoctl(offset, out EnclavePage page);
-            if (errno != Errno.None)
-            {
-                return errno;
-            }
-
-            if (page.Type != PageType.PT_REG)
-            {
-                return Errno.EINVAL;
-            }
-
-            if (IsHeld(page.EpcPage))
-            {
-                return Errno.EAGAIN;
-            }
-
-            LeafResult leaf = Subsystem.Encls.EModPr(SecInfo.For(PageType.PT_SECS, permissions), page.EpcPage);
-            if (!leaf.IsSuccess)
-            {
-                result = leaf.Status == LeafStatus.Error ? leaf.Error : SgxError.SGX_SUCCESS;
-                return Errno.EFAULT;
-            }
-
-            PageProtection epcm = StateOf(in page);
-            foreach (IEnclaveAddressSpace space in _spaces)
-            {
-                space.Restrict(offset, epcm);
-            }
-
-            return TrackAll();
-        }
-    }
+        => Change(offset, s_restrict, (ulong)permissions, out result);
 
     /// <summary>EMODT on one page.</summary>
     /// <param name="offset">Offset of the page.</param>
     /// <param name="type">PT_TCS or PT_TRIM.</param>
     /// <param name="result">The error code of EMODT, if it gave one.</param>
     /// <returns>EAGAIN, EINVAL, EPERM, EFAULT: see <see cref="ModifyTypes"/>.</returns>
-    internal Errno ModifyType(ulong offset, PageType type, out SgxError result)
-    {
-        result = SgxError.SGX_SUCCESS;
-        lock (Lock)
-        {
-            Errno errno = LoadForIoctl(offset, out EnclavePage page);
-            if (errno != Errno.None)
-            {
-                return errno;
-            }
-
-            if (page.Type != PageType.PT_REG && (page.Type != PageType.PT_TCS || type != PageType.PT_TRIM))
-            {
-                return Errno.EINVAL;
-            }
-
-            const PageProtection ReadWrite = PageProtection.Read | PageProtection.Write;
-            bool becomesTcs = page.Type == PageType.PT_REG && type == PageType.PT_TCS;
-            if (becomesTcs && (page.Maximum & ReadWrite) != ReadWrite)
-            {
-                return Errno.EPERM;
-            }
-
-            if (IsHeld(page.EpcPage))
-            {
-                return Errno.EAGAIN;
-            }
-
-            LeafResult leaf = Subsystem.Encls.EModT(SecInfo.For(type, SecInfoFlags.None), page.EpcPage);
-            if (!leaf.IsSuccess)
-            {
-                result = leaf.Status == LeafStatus.Error ? leaf.Error : SgxError.SGX_SUCCESS;
-                return Errno.EFAULT;
-            }
-
-            page = page with { Type = type, Maximum = becomesTcs ? ReadWrite : page.Maximum };
-            MakePrivate(in page);
-            return TrackAll();
-        }
-    }
+    internal Errno ModifyType(ulong offset, PageType type, out SgxError result) => Change(offset, s_modify, (ulong)type, out result);
 
     /// <summary>EREMOVE of one trimmed page.</summary>
     /// <param name="offset">Offset of the page.</param>
-    /// <returns>EAGAIN, EPERM, EFAULT: see <see cref="RemovePages"/>.</returns>
-    internal Errno RemoveTrimmed(ulong offset)
-    {
-        lock (Lock)
-        {
-            Errno errno = LoadForIoctl(offset, out EnclavePage page);
-            if (errno != Errno.None)
-            {
-                return errno;
-            }
-
-            if (page.Type != PageType.PT_TRIM)
-            {
-                return Errno.EPERM;
-            }
-
-            // EMODPR changes nothing here: it says NOT_MODIFIABLE of a page that is not accepted yet, and #PF of one that is.
-            LeafResult leaf = Subsystem.Encls.EModPr(SecInfo.For(PageType.PT_SECS, SecInfoFlags.RWX), page.EpcPage);
-            if (leaf.Status != LeafStatus.Fault || leaf.Fault.Kind != ExceptionVector.PF)
-            {
-                return Errno.EPERM;
-            }
-
-            if (!Subsystem.Encls.ERemove(page.EpcPage).IsSuccess)
-            {
-                return Errno.EBUSY;
-            }
-
-            Subsystem.Reclaimer.Remove(page.EpcPage);
-            Detach(in page);
-            Subsystem.Pool.Return(page.EpcPage);
-            VersionArrays.Shrink();
-            return Errno.None;
-        }
-    }
+    /// <returns>EAGAIN, EBUSY, EPERM, EFAULT: see <see cref="RemovePages"/>.</returns>
+    internal Errno RemoveTrimmed(ulong offset) => Change(offset, s_remove, 0, out _);
 
     /// <summary>A leaf of ENCLU that changes EPCM entries succeeded on the page at an address. Under the lock.</summary>
     internal void OnAccepted(ulong address)
@@ -156,6 +68,125 @@ public sealed partial class Enclave
         {
             MakePublic(in page);
         }
+    }
+
+    /// <summary>
+    /// Loads a page and changes it. Linux answers EAGAIN at once if the page is on its way out; here its way is longer, so a short wait
+    /// comes first.
+    /// </summary>
+    private Errno Change(ulong offset, PageChange change, ulong argument, out SgxError result)
+    {
+        result = SgxError.SGX_SUCCESS;
+        for (int wait = 0; ; wait++)
+        {
+            long seen = Subsystem.Reclaimer.Progress;
+            lock (Lock)
+            {
+                Errno errno = LoadForIoctl(offset, out EnclavePage page);
+                if (errno == Errno.None)
+                {
+                    return change(this, in page, argument, out result);
+                }
+
+                if (errno != Errno.EAGAIN || wait == MaximumWaits)
+                {
+                    return errno;
+                }
+            }
+
+            if (!Subsystem.Reclaimer.WaitForProgress(seen, SgxSubsystem.Patience))
+            {
+                return Errno.EAGAIN;
+            }
+        }
+    }
+
+    private Errno Restrict(in EnclavePage page, SecInfoFlags permissions, out SgxError result)
+    {
+        result = SgxError.SGX_SUCCESS;
+        if (page.Type != PageType.PT_REG)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (IsHeld(page.EpcPage))
+        {
+            return Errno.EAGAIN;
+        }
+
+        LeafResult leaf = Subsystem.Encls.EModPr(SecInfo.For(PageType.PT_SECS, permissions), page.EpcPage);
+        if (!leaf.IsSuccess)
+        {
+            result = leaf.Status == LeafStatus.Error ? leaf.Error : SgxError.SGX_SUCCESS;
+            return Errno.EFAULT;
+        }
+
+        PageProtection epcm = StateOf(in page);
+        foreach (IEnclaveAddressSpace space in _spaces)
+        {
+            space.Restrict(page.Offset, epcm);
+        }
+
+        TrackAll();
+        return Errno.None;
+    }
+
+    private Errno Modify(in EnclavePage page, PageType type, out SgxError result)
+    {
+        const PageProtection ReadWrite = PageProtection.Read | PageProtection.Write;
+        result = SgxError.SGX_SUCCESS;
+        if (page.Type != PageType.PT_REG && (page.Type != PageType.PT_TCS || type != PageType.PT_TRIM))
+        {
+            return Errno.EINVAL;
+        }
+
+        bool becomesTcs = page.Type == PageType.PT_REG && type == PageType.PT_TCS;
+        if (becomesTcs && (page.Maximum & ReadWrite) != ReadWrite)
+        {
+            return Errno.EPERM;
+        }
+
+        if (IsHeld(page.EpcPage))
+        {
+            return Errno.EAGAIN;
+        }
+
+        LeafResult leaf = Subsystem.Encls.EModT(SecInfo.For(type, SecInfoFlags.None), page.EpcPage);
+        if (!leaf.IsSuccess)
+        {
+            result = leaf.Status == LeafStatus.Error ? leaf.Error : SgxError.SGX_SUCCESS;
+            return Errno.EFAULT;
+        }
+
+        MakePrivate(page with { Type = type, Maximum = becomesTcs ? ReadWrite : page.Maximum });
+        TrackAll();
+        return Errno.None;
+    }
+
+    private Errno Remove(in EnclavePage page)
+    {
+        if (page.Type != PageType.PT_TRIM)
+        {
+            return Errno.EPERM;
+        }
+
+        // EMODPR changes nothing here: it says NOT_MODIFIABLE of a page that is not accepted yet, and #PF of one that is.
+        LeafResult leaf = Subsystem.Encls.EModPr(SecInfo.For(PageType.PT_SECS, SecInfoFlags.RWX), page.EpcPage);
+        if (leaf.Status != LeafStatus.Fault || leaf.Fault.Kind != ExceptionVector.PF)
+        {
+            return Errno.EPERM;
+        }
+
+        if (!Subsystem.Encls.ERemove(page.EpcPage).IsSuccess)
+        {
+            return Errno.EBUSY;
+        }
+
+        Subsystem.Reclaimer.Remove(page.EpcPage);
+        Detach(in page);
+        Subsystem.Pool.Return(page.EpcPage);
+        VersionArrays.Shrink();
+        return Errno.None;
     }
 
     // A page that is absent in an initialised enclave comes by EAUG and waits for EACCEPT. Enclaves built by v22's ADD_PAGE know nothing of it.
@@ -199,7 +230,7 @@ public sealed partial class Enclave
         return FaultOutcome.Present;
     }
 
-    // What an ioctl needs of a page before it can change it. Unlike a fault it does not wait: EAGAIN is the program's turn.
+    // What an ioctl needs of a page before it can change it.
     private Errno LoadForIoctl(ulong offset, out EnclavePage page)
     {
         page = default;
@@ -226,11 +257,10 @@ public sealed partial class Enclave
     /// <summary>
     /// ETRACK and interrupts: when it returns, nobody uses a translation from before. Behaviour: sgx_enclave_etrack in ioctl.c.
     /// </summary>
-    private Errno TrackAll()
+    private void TrackAll()
     {
         Track();
         InterruptAll();
-        return Errno.None;
     }
 
     // Takes the contents out of the inode, and so out of all address spaces. The page as it is from now on is given.
@@ -247,6 +277,7 @@ public sealed partial class Enclave
             Span<byte> contents = Scratch;
             Subsystem.Platform.Frame(page.EpcPage).CopyTo(contents);
             _inode.RemovePage(page.EpcPage, page.Offset);
+            _inode.CompleteRemovals();
             Subsystem.Platform.AttachPrivate(page.EpcPage);
             contents.CopyTo(Subsystem.Platform.Frame(page.EpcPage));
         }

@@ -414,6 +414,7 @@ public sealed partial class Enclave
         if (!page.IsPrivate)
         {
             _inode.RemovePage(page.EpcPage, page.Offset);
+            _inode.CompleteRemovals();
             Subsystem.Platform.AttachPrivate(page.EpcPage); // a logical processor inside may still write to it
         }
 
