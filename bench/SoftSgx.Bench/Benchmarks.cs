@@ -1,5 +1,6 @@
 using SoftSgx.Bench.Host;
 using SoftSgx.Bench.Processor;
+using SoftSgx.Bench.Simulation;
 
 namespace SoftSgx.Bench;
 
@@ -16,6 +17,7 @@ internal static class Benchmarks
         new("enter-exit", "EENTER and EEXIT, and an asynchronous exit with ERESUME, in the model", EnterExit.Run),
         new("report-key", "EREPORT and EGETKEY, against the bare CMACs that they consist of", ReportKey.Run),
         new("paging-leaves", "EWB and ELDU, against a bare AES-GCM-128 of a page", PagingLeaves.Run),
+        new("simulation", "accesses and paging cycles of a simulation without contents, by pattern, policy and size", SimulatedPaging.Run),
         new("ecall", "an empty ECALL through the vDSO against two bare ptrace stops; computing inside against outside", EcallUnderSupervision.Run),
         new("paging", "pages evicted and loaded in a live program, against userfaultfd, AES-GCM and punching holes alone", LivePaging.Run),
         new("start", "softsgx run true against true, and what the supervisor holds in memory", ProgramStart.Run),

@@ -150,9 +150,14 @@ static void measure(struct enclave *e)
 
 int enclave_sign(struct enclave *e)
 {
+	measure(e);
+	return enclave_sign_measured(e);
+}
+
+int enclave_sign_measured(struct enclave *e)
+{
 	struct sgx_sigstruct *s = &e->sigstruct;
 
-	measure(e);
 	sigstruct_init(s);
 	s->miscselect = e->secs.miscselect;
 	s->attributes = e->secs.attributes;
@@ -199,7 +204,7 @@ int enclave_map(struct enclave *e)
 	return 0;
 }
 
-static void find_threads(struct enclave *e)
+void enclave_find_threads(struct enclave *e)
 {
 	unsigned int i;
 
@@ -234,7 +239,7 @@ int enclave_build(struct enclave *e, const char *path,
 	    enclave_add_pages(e) || enclave_sign(e) || enclave_init(e) ||
 	    enclave_map(e))
 		return -1;
-	find_threads(e);
+	enclave_find_threads(e);
 	return 0;
 }
 

@@ -101,6 +101,10 @@ int enclave_build(struct enclave *e, const char *path,
 		  const struct enclave_options *options);
 void enclave_destroy(struct enclave *e);
 
+/* Parts of the above: sign what mrenclave says; fill in tcs[]. */
+int enclave_sign_measured(struct enclave *e);
+void enclave_find_threads(struct enclave *e);
+
 /* The region that holds an offset, or NULL. */
 const struct enclave_region *enclave_region_at(const struct enclave *e,
 					       uint64_t offset);

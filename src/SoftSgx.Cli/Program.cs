@@ -9,12 +9,14 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
 {
     RunCommand.Create(),
     DemoCommand.Create(),
+    SimulateCommand.Create(),
     LeavesCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
 {
     [RunCommand.Name] = RunCommand.Details,
     [DemoCommand.Name] = DemoCommand.Details,
+    [SimulateCommand.Name] = SimulateCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
 });
 

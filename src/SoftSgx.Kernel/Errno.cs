@@ -43,6 +43,9 @@ public enum Errno
     /// <summary>The object is in use or exists already.</summary>
     EBUSY = 16,
 
+    /// <summary>The object exists already.</summary>
+    EEXIST = 17,
+
     /// <summary>The device, or the processor feature behind the request, does not exist.</summary>
     ENODEV = 19,
 

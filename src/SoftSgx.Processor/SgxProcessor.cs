@@ -18,6 +18,7 @@ public sealed class SgxProcessor
     private readonly ConcurrentDictionary<ulong, EnclaveState> _evictedUnfinished = new();
     private ulong _lastEnclaveId;
     private ulong _lastVersion;
+    private readonly bool _withoutContents;
     private PageCipher _pageCipher;
 
     /// <summary>
@@ -40,6 +41,17 @@ public sealed class SgxProcessor
     /// </param>
     public SgxProcessor(
         ProcessorConfiguration configuration, PlatformSecrets secrets, int epcPages, IEpcFrames frames, ReadOnlySpan<byte> pagingKey)
+        : this(configuration, secrets, epcPages, frames, pagingKey, withoutContents: false)
+    {
+    }
+
+    private SgxProcessor(
+        ProcessorConfiguration configuration,
+        PlatformSecrets secrets,
+        int epcPages,
+        IEpcFrames frames,
+        ReadOnlySpan<byte> pagingKey,
+        bool withoutContents)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(secrets);
@@ -49,8 +61,21 @@ public sealed class SgxProcessor
         Frames = frames;
         Epcm = new Epcm(epcPages);
         _enclaves = new EnclaveState?[epcPages];
-        _pageCipher = new PageCipher(pagingKey);
+        _withoutContents = withoutContents;
+        _pageCipher = NewCipher(pagingKey);
     }
+
+    /// <summary>
+    /// A processor for simulations of paging, whose enclave pages have no contents: EWB and the loads keep versions and check MACs
+    /// as ever, but touch neither frame nor evicted page. SECS and VA pages have contents.
+    /// </summary>
+    /// <param name="configuration">What it can do.</param>
+    /// <param name="secrets">The platform's secrets.</param>
+    /// <param name="epcPages">Number of EPC pages.</param>
+    /// <param name="frames">Their contents; enclave pages may all share one frame.</param>
+    public static SgxProcessor WithoutContents(
+        ProcessorConfiguration configuration, PlatformSecrets secrets, int epcPages, IEpcFrames frames) =>
+        new(configuration, secrets, epcPages, frames, RandomNumberGenerator.GetBytes(Key128.Size), withoutContents: true);
 
     /// <summary>What the processor can do.</summary>
     public ProcessorConfiguration Configuration { get; }
@@ -117,7 +142,7 @@ public sealed class SgxProcessor
     {
         Span<byte> key = stackalloc byte[Key128.Size];
         RandomNumberGenerator.Fill(key);
-        Volatile.Write(ref _pageCipher, new PageCipher(key));
+        Volatile.Write(ref _pageCipher, NewCipher(key));
     }
 
     /// <summary>Starts the state of a new enclave. The caller holds the SECS exclusively.</summary>
@@ -163,4 +188,6 @@ public sealed class SgxProcessor
         _enclaves[secsPage]?.Dispose();
         Volatile.Write(ref _enclaves[secsPage], null);
     }
+
+    private PageCipher NewCipher(ReadOnlySpan<byte> key) => _withoutContents ? new ContentlessPageCipher(key) : new GcmPageCipher(key);
 }

@@ -33,6 +33,7 @@ enum test_ecall {
 	TEST_GETKEY,		/* struct test_getkey at RSI */
 	TEST_REPORT,		/* struct test_report at RSI */
 	TEST_VERIFY,		/* the struct sgx_report at RSI */
+	TEST_ILLEGAL,		/* the enum test_illegal RSI */
 	TEST_UNKNOWN = 999,
 };
 
@@ -42,6 +43,18 @@ enum test_place {
 	PLACE_CODE,		/* in a page that is not writable */
 	PLACE_GUARD,		/* a page inside ELRANGE never added */
 	PLACE_COUNT,
+};
+
+/* Instructions that no enclave may execute. */
+enum test_illegal {
+	ILLEGAL_INT80,
+	ILLEGAL_INT21,
+	ILLEGAL_SYSENTER,
+	ILLEGAL_IN,
+	ILLEGAL_OUT,
+	ILLEGAL_INS,
+	ILLEGAL_OUTS,
+	ILLEGAL_COUNT,
 };
 
 /* What a second entry, after an exception, asks for in RDI. */

@@ -136,6 +136,35 @@ ILLEGAL(execute_ud2, "ud2")
 ILLEGAL(execute_int3, "int3")
 ILLEGAL(execute_cpuid, "cpuid")
 ILLEGAL(execute_syscall, "mov $39, %%eax; syscall")
+ILLEGAL(execute_int80, "mov $20, %%eax; int $0x80")
+ILLEGAL(execute_int21, "int $0x21")
+ILLEGAL(execute_sysenter, "mov $20, %%eax; sysenter")
+ILLEGAL(execute_in, "inb $0x80, %%al")
+ILLEGAL(execute_out, "outb %%al, $0x80")
+ILLEGAL(execute_ins, "insb")
+ILLEGAL(execute_outs, "outsb")
+
+static uint64_t execute_illegal(enum test_illegal which)
+{
+	switch (which) {
+	case ILLEGAL_INT80:
+		return execute_int80();
+	case ILLEGAL_INT21:
+		return execute_int21();
+	case ILLEGAL_SYSENTER:
+		return execute_sysenter();
+	case ILLEGAL_IN:
+		return execute_in();
+	case ILLEGAL_OUT:
+		return execute_out();
+	case ILLEGAL_INS:
+		return execute_ins();
+	case ILLEGAL_OUTS:
+		return execute_outs();
+	default:
+		return 0;
+	}
+}
 
 static uint64_t execute_enclu(uint64_t leaf, const struct enclave_frame *frame)
 {
@@ -308,6 +337,8 @@ static uint64_t call_fault(uint64_t number, uint64_t rsi,
 		return execute_cpuid();
 	case TEST_SYSCALL:
 		return execute_syscall();
+	case TEST_ILLEGAL:
+		return execute_illegal((enum test_illegal)rsi);
 	case TEST_ENCLU:
 		return execute_enclu(rsi, frame);
 	default:

@@ -303,6 +303,13 @@ static void test_illegal(void)
 {
 	fault(TEST_CPUID, 0, SGX_VECTOR_UD, 0, 0, "CPUID inside");
 	fault(TEST_SYSCALL, 0, SGX_VECTOR_UD, 0, 0, "SYSCALL inside");
+	static const char *const names[ILLEGAL_COUNT] = {
+		"INT 0x80 inside", "INT 0x21 inside", "SYSENTER inside",
+		"IN inside", "OUT inside", "INS inside", "OUTS inside",
+	};
+
+	for (int i = 0; i < ILLEGAL_COUNT; i++)
+		fault(TEST_ILLEGAL, i, SGX_VECTOR_UD, 0, 0, names[i]);
 	fault(TEST_ENCLU, SGX_EENTER, SGX_VECTOR_GP, 0, 0, "EENTER inside");
 	fault(TEST_ENCLU, SGX_ERESUME, SGX_VECTOR_GP, 0, 0, "ERESUME inside");
 	fault(TEST_ENCLU, 0x99, SGX_VECTOR_GP, 0, 0, "no such leaf inside");

@@ -19,6 +19,8 @@ internal static class DemoCommand
           hello        an enclave is built, measured, entered and left; it computes, and proves who it is with a REPORT
           exceptions   a division by zero and a page fault inside an enclave, reported, repaired and resumed
           threads      several threads in one enclave at once
+        and, if it is named, one for the kernels that never were:
+          v22          the interface of the patch series v22 (2019): ADD_PAGE, SET_ATTRIBUTE, its rules and errors
 
         With --paging, another sample instead: an enclave of 64 MiB works in an EPC of 16 MiB, so its pages leave the EPC and come back
         all the time, and every word that it reads is checked. Then the counters of --stats, explained. It takes less than a minute.
@@ -26,16 +28,18 @@ internal static class DemoCommand
         Examples:
           softsgx demo
           softsgx demo hello
+          softsgx demo v22
           softsgx demo --paging
 
         Exit status: 0 if every sample did what it should, else 1; 125 if something is missing to build or run them.
         """;
 
     private static readonly string[] s_samples = ["hello", "exceptions", "threads"];
+    private static readonly string[] s_onDemand = ["v22"];
 
     private static readonly Argument<string[]> s_names = new("sample")
     {
-        Description = "The samples to run: hello, exceptions, threads. All if none is named.",
+        Description = "The samples to run: hello, exceptions, threads, v22. The first three if none is named.",
         Arity = ArgumentArity.ZeroOrMore,
         HelpName = "sample",
     };
@@ -44,7 +48,7 @@ internal static class DemoCommand
 
     internal static Command Create()
     {
-        s_names.AcceptOnlyFromAmong(s_samples);
+        s_names.AcceptOnlyFromAmong([.. s_samples, .. s_onDemand]);
         Command command = new(Name, "Build the samples and run them, with an explanation.") { s_names, s_paging };
         command.Validators.Add(static result =>
         {

@@ -5,11 +5,26 @@ using static SoftSgx.Host.Interop.Native;
 namespace SoftSgx.Host.Enclaves;
 
 /// <summary>What an enclave's evicted pages are swapped to: a memfd of the supervisor, which no program ever sees.</summary>
+/// <remarks>
+/// It is mapped, so keeping a page and taking it back cost a copy each and no system call. For the same reason single pages are not
+/// given back as they are loaded: they are likely to be written again soon, and there are never more of them than pages in the EPC.
+/// What was truncated reads as anything until it is written again.
+/// </remarks>
 internal sealed unsafe class BackingFile : IBackingFile
 {
-    private int _fd;
+    /// <summary>From this size on a range is worth a system call to give it back.</summary>
+    private const ulong WorthGivingBack = 64 * PageSize;
 
-    private BackingFile(int fd) => _fd = fd;
+    private readonly int _fd;
+    private readonly ulong _bytes;
+    private byte* _view;
+
+    private BackingFile(int fd, byte* view, ulong bytes)
+    {
+        _fd = fd;
+        _view = view;
+        _bytes = bytes;
+    }
 
     /// <summary>Makes an empty one; null if the host cannot have one of that size.</summary>
     internal static BackingFile? Create(ulong bytes)
@@ -25,7 +40,11 @@ internal sealed unsafe class BackingFile : IBackingFile
         }
         if (bytes <= long.MaxValue && Libc.FTruncate(fd, (long)bytes) == 0)
         {
-            return new BackingFile(fd);
+            nint view = Libc.MMap(0, (nuint)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+            if (view != -1)
+            {
+                return new BackingFile(fd, (byte*)view, bytes);
+            }
         }
         _ = Libc.Close(fd);
         return null;
@@ -34,31 +53,41 @@ internal sealed unsafe class BackingFile : IBackingFile
     /// <inheritdoc/>
     public bool TryWrite(ulong offset, ReadOnlySpan<byte> data)
     {
-        fixed (byte* p = data)
-        {
-            return Libc.PWrite(_fd, p, (nuint)data.Length, (long)offset) == data.Length;
-        }
+        data.CopyTo(At(offset, data.Length));
+        return true;
     }
 
     /// <inheritdoc/>
     public bool TryRead(ulong offset, Span<byte> destination)
     {
-        fixed (byte* p = destination)
-        {
-            return Libc.PRead(_fd, p, (nuint)destination.Length, (long)offset) == destination.Length;
-        }
+        At(offset, destination.Length).CopyTo(destination);
+        return true;
     }
 
     /// <inheritdoc/>
-    public void Truncate(ulong offset, ulong length) =>
-        _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)offset, (long)length);
+    public void Truncate(ulong offset, ulong length)
+    {
+        if (length >= WorthGivingBack)
+        {
+            _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)offset, (long)length);
+        }
+    }
 
     public void Dispose()
     {
-        if (_fd >= 0)
+        if (_view != null)
         {
+            _ = Libc.MUnmap((nint)_view, (nuint)_bytes);
+            _view = null;
             _ = Libc.Close(_fd);
-            _fd = -1;
         }
+    }
+
+    // Within the file, which nobody else can make shorter: the memory is there.
+    private Span<byte> At(ulong offset, int length)
+    {
+        ObjectDisposedException.ThrowIf(_view == null, this);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _bytes - (ulong)length);
+        return new Span<byte>(_view + offset, length);
     }
 }

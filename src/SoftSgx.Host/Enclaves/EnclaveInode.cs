@@ -18,6 +18,9 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     private nint _view;
     private ulong _size;
 
+    // Neighbouring pages that were evicted and are still in the file: see RemovePage.
+    private ulong _removed, _removedLength;
+
     private EnclaveInode(HostEpcPlatform platform, int fd, FileIdentity identity, bool isCounted)
     {
         _isCounted = isCounted;
@@ -95,14 +98,49 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     }
 
     /// <inheritdoc/>
-    public void InsertPage(int epcPage, ulong offset) => _platform.SetFrame(epcPage, _view + (nint)offset);
+    public void InsertPage(int epcPage, ulong offset)
+    {
+        CompleteRemovalOf(offset);
+        _platform.SetFrame(epcPage, _view + (nint)offset);
+    }
 
     /// <inheritdoc/>
+    /// <remarks>
+    /// Punching the hole zaps the page from every address space that maps it, the way the kernel's own truncation does. One hole of
+    /// many pages costs far less than as many holes, so neighbours that are evicted together leave together.
+    /// </remarks>
     public void RemovePage(int epcPage, ulong offset)
     {
-        TakeFrame(epcPage, offset);
-        // Punching the hole zaps the page from every address space that maps it, the way the kernel's own truncation does.
-        _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)offset, (long)PageSize);
+        bool wasFrozen = TakeFrame(epcPage, offset);
+        if (wasFrozen && _removedLength != 0 && offset == _removed + _removedLength)
+        {
+            _removedLength += PageSize;
+            return;
+        }
+        CompleteRemovals();
+        (_removed, _removedLength) = (offset, PageSize);
+        if (!wasFrozen)
+        {
+            CompleteRemovals();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void CompleteRemovals()
+    {
+        if (_removedLength != 0)
+        {
+            _ = Libc.FAllocate(_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (long)_removed, (long)_removedLength);
+            _removedLength = 0;
+        }
+    }
+
+    private void CompleteRemovalOf(ulong offset)
+    {
+        if (offset - _removed < _removedLength)
+        {
+            CompleteRemovals();
+        }
     }
 
     /// <inheritdoc/>
@@ -139,6 +177,7 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
     /// </remarks>
     public void Publish(int epcPage, ulong offset, IEnclaveAddressSpace? faulting)
     {
+        CompleteRemovalOf(offset);
         nint buffer = _platform.FrameAddress(epcPage);
         if (faulting is not MappedEnclave mapped || !mapped.TryEnter(offset, buffer))
         {
@@ -160,15 +199,17 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
         _platform.Staging.Return(buffer);
     }
 
-    /// <summary>Takes the frame away; a private one goes back to its pool.</summary>
-    private void TakeFrame(int epcPage, ulong offset)
+    /// <summary>Takes the frame away; a private one goes back to its pool, and then the answer is true.</summary>
+    private bool TakeFrame(int epcPage, ulong offset)
     {
         nint frame = _platform.FrameAddress(epcPage);
         _platform.SetFrame(epcPage, 0);
-        if (frame != 0 && frame != _view + (nint)offset)
+        if (frame == 0 || frame == _view + (nint)offset)
         {
-            _platform.Staging.Return(frame);
+            return false;
         }
+        _platform.Staging.Return(frame);
+        return true;
     }
 
     public void Dispose()

@@ -95,6 +95,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "sched_getaffinity", SetLastError = true)]
     internal static partial int SchedGetAffinity(int pid, nuint size, ulong* mask);
 
+    [LibraryImport(Library, EntryPoint = "sched_getcpu")]
+    internal static partial int SchedGetCpu();
+
     [LibraryImport(Library, EntryPoint = "_exit")]
     internal static partial void ExitNow(int status);
 

@@ -9,13 +9,18 @@ internal static class ProcStatus
     internal static bool IsTraced => Mask("self", "TracerPid") != 0;
 
     /// <summary>A thread's id in its own process-id namespace; -1 if it is gone.</summary>
-    internal static int InnermostId(int tid)
+    internal static int InnermostId(int tid) => LastNumber(tid.ToString(CultureInfo.InvariantCulture), "NSpid");
+
+    /// <summary>How many seccomp filters a process or thread is under; -1 if it is gone, or the kernel does not tell (before 5.9).</summary>
+    internal static int SeccompFilters(string pid) => LastNumber(pid, "Seccomp_filters");
+
+    private static int LastNumber(string pid, string field)
     {
         try
         {
-            foreach (string line in File.ReadLines($"/proc/{tid}/status"))
+            foreach (string line in File.ReadLines($"/proc/{pid}/status"))
             {
-                if (line.StartsWith("NSpid:", StringComparison.Ordinal))
+                if (line.StartsWith(field, StringComparison.Ordinal) && line.Length > field.Length && line[field.Length] == ':')
                 {
                     return int.Parse(line.AsSpan(line.LastIndexOf('\t') + 1), CultureInfo.InvariantCulture);
                 }

@@ -59,12 +59,11 @@ internal sealed unsafe class AgeingPage : IDisposable
     /// <summary>The ranges of the next command.</summary>
     internal Span<AddressRange> RangeSpan => new(_view + Ranges, MaximumRanges);
 
-    /// <summary>Makes one and maps it into the thread's address space, at <paramref name="address"/> if that is not zero.</summary>
+    /// <summary>Makes one and maps it into the thread's address space, not to be inherited by forked children.</summary>
     /// <param name="thread">The thread.</param>
     /// <param name="calls">Calls that it makes.</param>
     /// <param name="scratch">Address of 16 bytes that can be poked.</param>
-    /// <param name="address">Where a parent process had its page.</param>
-    internal static AgeingPage? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, ulong address)
+    internal static AgeingPage? Create(TracedThread thread, in InjectedCalls calls, ulong scratch)
     {
         Span<byte> name = stackalloc byte[16];
         name.Clear();
@@ -85,8 +84,8 @@ internal sealed unsafe class AgeingPage : IDisposable
         if (own >= 0 && Libc.FTruncate(own, (long)PageSize) == 0 && Libc.Fcntl(own, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         {
             view = Libc.MMap(0, (nuint)PageSize, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
-            mapped = calls.Call(
-                SYS_mmap, address, 2 * PageSize, PROT_READ | PROT_WRITE, MAP_SHARED | (address != 0 ? (ulong)MAP_FIXED : 0), (ulong)fd, 0);
+            mapped = calls.Call(SYS_mmap, 0, 2 * PageSize, PROT_READ | PROT_WRITE, MAP_SHARED, (ulong)fd, 0);
+            _ = calls.Call(SYS_madvise, (ulong)mapped, 2 * PageSize, MADV_DONTFORK);
         }
         _ = calls.Call(SYS_close, (ulong)fd);
         if (own >= 0)

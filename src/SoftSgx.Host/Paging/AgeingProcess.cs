@@ -29,6 +29,7 @@ internal sealed class AgeingProcess
     private readonly AgeingPage _page;
     private readonly Lock _gate = new();
     private volatile bool _isDead;
+    private int _processor = -1;
 
     private AgeingProcess(int tid, AgeingPage page)
     {
@@ -83,6 +84,13 @@ internal sealed class AgeingProcess
         if (_isDead)
         {
             return false;
+        }
+        // It works while the caller waits: on the same processor that is a switch, and no interrupt to a sleeping one.
+        int processor = Libc.SchedGetCpu();
+        if (processor != _processor && processor >= 0)
+        {
+            _processor = processor;
+            _ = ProcessorFollower.Pin(Tid, processor);
         }
         _page.RangeCount = (uint)count;
         _page.OperationWord = operation;

@@ -1,5 +1,3 @@
-using SoftSgx.Host.Supervision;
-
 namespace SoftSgx.Host.Paging;
 
 /// <summary>The pager's decision that an access is a fault: SIGBUS, or SIGSEGV if the EPCM refuses it.</summary>
@@ -10,4 +8,4 @@ namespace SoftSgx.Host.Paging;
 /// <param name="IsRefused">The page is there, and the EPCM lets no program access it: SIGSEGV.</param>
 /// <param name="IsFinal">Asking the enclave again would not tell.</param>
 /// <param name="Seen">Number of the last stop, of any thread, before the fault was read.</param>
-internal readonly record struct FaultVerdict(AddressSpace Space, int Tid, ulong Address, bool IsWrite, bool IsRefused, bool IsFinal, long Seen);
+internal readonly record struct FaultVerdict(SpacePaging Space, int Tid, ulong Address, bool IsWrite, bool IsRefused, bool IsFinal, long Seen);

@@ -40,7 +40,7 @@ internal sealed unsafe class Pager : IDisposable
     private readonly ProcessorFollower _reclaimerFollower = new();
     private readonly List<PendingFault> _pending = [];
     private readonly Lock _gate = new();
-    private readonly Dictionary<ulong, AddressSpace> _spaces = [];
+    private readonly Dictionary<ulong, SpacePaging> _spaces = [];
     private readonly int _epoll;
     private readonly int _stop;
     private Thread? _thread;
@@ -72,25 +72,24 @@ internal sealed unsafe class Pager : IDisposable
     }
 
     /// <summary>From now on faults of an address space are answered; false if they cannot be.</summary>
-    internal bool Add(AddressSpace space)
+    internal bool Add(SpacePaging space)
     {
         lock (_gate)
         {
-            ulong key = _nextKey++;
-            space.PagerKey = key;
-            _spaces.Add(key, space);
-            return Watch(space.Paging!.Channel.Descriptor, key);
+            space.PagerKey = _nextKey++;
+            _spaces.Add(space.PagerKey, space);
+            return Watch(space.Channel.Descriptor, space.PagerKey);
         }
     }
 
     /// <summary>An address space ends: before its channel is closed.</summary>
-    internal void Remove(AddressSpace space)
+    internal void Remove(SpacePaging space)
     {
         lock (_gate)
         {
             if (_spaces.Remove(space.PagerKey))
             {
-                _ = Libc.Syscall(SYS_epoll_ctl, _epoll, EPOLL_CTL_DEL, space.Paging!.Channel.Descriptor, 0);
+                _ = Libc.Syscall(SYS_epoll_ctl, _epoll, EPOLL_CTL_DEL, space.Channel.Descriptor, 0);
             }
         }
     }
@@ -136,7 +135,7 @@ internal sealed unsafe class Pager : IDisposable
 
     private void AnswerSpace(ulong key, Span<FaultMessage> messages)
     {
-        AddressSpace? space;
+        SpacePaging? space;
         lock (_gate)
         {
             _ = _spaces.TryGetValue(key, out space);
@@ -146,7 +145,7 @@ internal sealed unsafe class Pager : IDisposable
             return;
         }
         long stops = _verdicts.Stops; // before the faults are read, see FaultVerdict.Seen
-        int count = space.Paging!.Channel.Read(messages);
+        int count = space.Channel.Read(messages);
         for (int i = 0; i < count; i++)
         {
             if (messages[i].Event == UFFD_EVENT_PAGEFAULT)
@@ -175,11 +174,11 @@ internal sealed unsafe class Pager : IDisposable
     /// <summary>Answers a fault; false if it has to wait for the reclaimer.</summary>
     private bool TryAnswer(in PendingFault fault)
     {
-        FaultChannel channel = fault.Space.Paging!.Channel;
+        FaultChannel channel = fault.Space.Channel;
         ulong address = fault.Message.Address, page = address & ~(PageSize - 1);
-        if (!fault.Space.Enclaves.TryFind(address, out EnclaveMapping mapping) || fault.Space.Paging.Find(mapping.Owner) is not MappedEnclave mapped)
+        if (!fault.Space.Mappings.TryFind(address, out EnclaveMapping mapping) || fault.Space.Find(mapping.Owner) is not MappedEnclave mapped)
         {
-            channel.Wake(page); // unmapped meanwhile: the thread finds that out itself
+            channel.Wake(page); // unmapped meanwhile, or the address space has ended: the thread, if any, finds that out itself
             return true;
         }
         mapped.Entered = 0; // no page of a program: the kernel maps none there
@@ -228,5 +227,5 @@ internal sealed unsafe class Pager : IDisposable
     }
 
     /// <summary>A fault and the number of the last stop before it was read.</summary>
-    private readonly record struct PendingFault(AddressSpace Space, FaultMessage Message, long Stops);
+    private readonly record struct PendingFault(SpacePaging Space, FaultMessage Message, long Stops);
 }

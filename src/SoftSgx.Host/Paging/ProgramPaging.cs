@@ -1,4 +1,6 @@
+using System.Globalization;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
@@ -9,9 +11,13 @@ namespace SoftSgx.Host.Paging;
 /// <summary>The tracer's part in paging: what it sets up in address spaces, and the faults that it raises.</summary>
 internal sealed class ProgramPaging
 {
+    /// <summary>An address that is none: where there is no page to raise SIGBUS with, the access to it at least raises a signal.</summary>
+    private const ulong NonCanonical = 1UL << 63;
+
     private readonly ProgramImage _image;
     private readonly Pager _pager;
     private readonly Dictionary<int, AgeingProcess> _ageing = [];
+    private readonly int _ownFilters = ProcStatus.SeccompFilters("self");
 
     internal ProgramPaging(ProgramImage image, Pager pager)
     {
@@ -20,7 +26,7 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>Prepares an address space that is to use enclaves; zero or the errno of userfaultfd.</summary>
-    internal int Prepare(TracedThread thread, in InjectedCalls calls, ulong pageAddress = 0)
+    internal int Prepare(TracedThread thread, in InjectedCalls calls)
     {
         AddressSpace space = thread.Space;
         FaultChannel? channel = FaultChannel.Create(thread, calls, out int errno);
@@ -28,16 +34,16 @@ internal sealed class ProgramPaging
         {
             return errno;
         }
-        AgeingPage? page = AgeingPage.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), pageAddress);
+        AgeingPage? page = AgeingPage.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)));
         space.Paging = new SpacePaging(space.Enclaves, channel, page, PresentPages.Open(thread.Tid));
-        return _pager.Add(space) ? 0 : EIO;
+        return _pager.Add(space.Paging) ? 0 : EIO;
     }
 
     /// <summary>Prepares the address space of a forked child, which inherits mappings but none of what watches them. Before its first instruction.</summary>
     internal void PrepareFork(TracedThread thread, in InjectedCalls calls)
     {
         AddressSpace space = thread.Space;
-        if (Prepare(thread, calls, space.InheritedPage) != 0)
+        if (Prepare(thread, calls) != 0)
         {
             return;
         }
@@ -57,7 +63,7 @@ internal sealed class ProgramPaging
             return;
         }
         paging.AgeingIsDecided = true;
-        if (paging.Page is AgeingPage page && paging.Present is not null)
+        if (paging.Page is AgeingPage page && paging.Present is not null && !IsSandboxed(thread))
         {
             paging.Ageing = AgeingProcess.Start(thread, calls, thread.Space.VdsoBase + (ulong)_image.Vdso.AgeingOffset, page);
             if (paging.Ageing is AgeingProcess ageing)
@@ -67,12 +73,16 @@ internal sealed class ProgramPaging
         }
     }
 
+    /// <summary>The program has seccomp filters of its own: a new process might be what they kill it for.</summary>
+    private bool IsSandboxed(TracedThread thread) =>
+        ProcStatus.SeccompFilters(thread.Tid.ToString(CultureInfo.InvariantCulture)) > _ownFilters + (thread.Space.HasEnclaveFilter ? 2 : 1);
+
     /// <summary>The last thread has left an address space.</summary>
     internal void Leave(AddressSpace space)
     {
         if (space.Paging is SpacePaging paging)
         {
-            _pager.Remove(space);
+            _pager.Remove(paging);
             if (paging.Ageing is AgeingProcess ageing)
             {
                 _ageing.Remove(ageing.Tid);
@@ -104,7 +114,7 @@ internal sealed class ProgramPaging
     internal bool TryRaise(TracedThread thread, in FaultVerdict verdict)
     {
         AddressSpace space = thread.Space;
-        if (thread.PreviousStop > verdict.Seen || verdict.Space != space || space.Paging?.Page is not AgeingPage page
+        if (thread.PreviousStop > verdict.Seen || verdict.Space != space.Paging
             || (!verdict.IsFinal && IsResolved(space, verdict.Address)) || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
             return false;
@@ -113,32 +123,62 @@ internal sealed class ProgramPaging
         thread.RaisedAddress = verdict.Address;
         thread.IsRaising = true;
         regs.Rip = space.VdsoBase + (ulong)(verdict.IsWrite ? _image.Vdso.WriteByteOffset : _image.Vdso.ReadByteOffset);
-        regs.Rdi = verdict.IsRefused ? AgeingPage.Forbidden(verdict.Address) : page.Beyond(verdict.Address);
+        regs.Rdi = verdict.IsRefused ? AgeingPage.Forbidden(verdict.Address) : space.Paging.Page?.Beyond(verdict.Address) ?? NonCanonical;
         regs.OrigRax = ulong.MaxValue;
-        return PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.Cont(thread.Tid, 0);
+        return PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue();
     }
 
     /// <summary>
-    /// The next stop after <see cref="TryRaise"/>, whatever it is: the thread is back at its access. The signal of the stop, which
+    /// The thread tried a system call inside an enclave, which was not executed: makes it execute an illegal instruction in its place.
+    /// (SYSCALL leaves its own values in RCX and R11, which #UD would not.)
+    /// </summary>
+    internal void RaiseInvalidOpcode(TracedThread thread)
+    {
+        const int CallLength = 2; // SYSCALL, SYSENTER, INT n
+        if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        {
+            return;
+        }
+        regs.Rip -= CallLength;
+        regs.Rax = regs.OrigRax;
+        regs.OrigRax = ulong.MaxValue;
+        thread.RaisedRegs = regs;
+        thread.RaisedAddress = regs.Rip;
+        thread.IsRaising = true;
+        regs.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.IllegalOffset;
+        if (PtraceCalls.SetRegs(thread.Tid, regs))
+        {
+            _ = thread.Continue();
+        }
+    }
+
+    /// <summary>
+    /// The next stop after <see cref="TryRaise"/> or <see cref="RaiseInvalidOpcode"/>, whatever it is: the thread is back at its access. The signal of the stop, which
     /// is the one raised if the access was reached, and otherwise comes first.
     /// </summary>
-    internal static int EndRaise(TracedThread thread, WaitStatus status)
+    internal int EndRaise(TracedThread thread, WaitStatus status)
     {
         thread.IsRaising = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
-        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
-            || !info.IsSynchronousFault || thread.Space.Paging?.Page is not AgeingPage page)
+        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
+            || !info.IsSynchronousFault)
         {
             return status.StopSignal;
         }
+        AgeingPage? page = thread.Space.Paging?.Page;
         SigInfo raised = new() { Signal = info.Signal, Address = thread.RaisedAddress };
-        if (info.Signal == SIGBUS && page.IsBeyond(info.Address))
-        {
-            raised.Code = BUS_ADRERR;
-        }
-        else if (info.Signal == SIGSEGV && info.Address == AgeingPage.Forbidden(thread.RaisedAddress))
+        if (info.Signal == SIGSEGV && info.Address == AgeingPage.Forbidden(thread.RaisedAddress))
         {
             raised.Code = SEGV_ACCERR;
+        }
+        else if (page is null ? info.Code == SI_KERNEL : page.IsBeyond(info.Address))
+        {
+            // Also where the program has unmapped the page, or there is none: then it was a SIGSEGV, which looks like the other.
+            (raised.Signal, raised.Code) = (SIGBUS, BUS_ADRERR);
+        }
+        else if (info.Signal == SIGILL && info.Address == thread.Space.VdsoBase + (ulong)_image.Vdso.IllegalOffset)
+        {
+            raised.Code = ILL_ILLOPN;
         }
         else
         {

@@ -18,6 +18,9 @@ internal sealed class SpacePaging : IDisposable
 
     internal EnclaveMappings Mappings { get; }
 
+    /// <summary>By what the pager knows it.</summary>
+    internal ulong PagerKey { get; set; }
+
     internal FaultChannel Channel { get; }
 
     /// <summary>Null if the program has no room for it.</summary>

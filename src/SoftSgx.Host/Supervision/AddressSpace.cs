@@ -40,12 +40,6 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     /// <summary>What paging needs of it; null before the first device is opened and after the end.</summary>
     internal SpacePaging? Paging { get; set; }
 
-    /// <summary>By what the pager knows it.</summary>
-    internal ulong PagerKey { get; set; }
-
-    /// <summary>Where the address space that this one was forked from had its page for ageing; zero if it had none.</summary>
-    internal ulong InheritedPage { get; private init; }
-
     /// <summary>True once the filter for users of the device is installed; filters survive fork and exec.</summary>
     internal bool HasEnclaveFilter { get; set; }
 
@@ -136,7 +130,6 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         VdsoBase = VdsoBase,
         CpuidSites = [.. CpuidSites],
         Enclaves = Enclaves.Copy(),
-        InheritedPage = Paging?.Page?.Address ?? InheritedPage,
         HasEnclaveFilter = HasEnclaveFilter,
     };
 

@@ -165,11 +165,12 @@ internal sealed class DeviceCalls
         {
             return _devices.IsProvision(file) ? CallVerdict.Fail(ENOTTY) : CallVerdict.GoOn;
         }
-        bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized;
+        bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized, wasOutOfReach = owner.Enclave.IsOutOfReach;
         _files.Tid = thread.Tid;
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
         bool isNew = wasCreated != owner.Enclave.IsCreated;
-        bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized) && MemoryCalls.NeedsSettling(thread.Space, owner))
+        bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized || wasOutOfReach != owner.Enclave.IsOutOfReach)
+                && MemoryCalls.NeedsSettling(thread.Space, owner))
             || (isNew && thread.Space.Paging is { AgeingIsDecided: false });
         thread.CallEnclave = settle ? owner : null;
         return CallVerdict.Return(Result(errno), settle ? PendingCall.SettleMappings : PendingCall.None);

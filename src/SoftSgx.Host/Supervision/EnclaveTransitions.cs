@@ -232,7 +232,7 @@ internal sealed class EnclaveTransitions
     {
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
-            _ = PtraceCalls.Cont(thread.Tid, info.Signal);
+            _ = thread.Continue(info.Signal);
         }
     }
 
@@ -242,7 +242,7 @@ internal sealed class EnclaveTransitions
         _ = forced.Undo(thread, _image, ref regs);
         if (thread.Ended is null && PtraceCalls.SetRegs(thread.Tid, regs))
         {
-            _ = PtraceCalls.Cont(thread.Tid, 0);
+            _ = thread.Continue();
         }
     }
 
@@ -283,6 +283,9 @@ internal sealed class EnclaveTransitions
                 break;
             case ExceptionVector.BP:
                 info.Code = SI_KERNEL;
+                break;
+            case ExceptionVector.UD when info.Signal != SIGILL:
+                (info.Signal, info.Code, info.Address) = (SIGILL, ILL_ILLOPN, rip);
                 break;
             default:
                 info.Code = info.Code != 0 ? info.Code : ILL_ILLOPN;

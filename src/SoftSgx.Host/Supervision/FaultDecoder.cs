@@ -36,7 +36,9 @@ internal static class FaultDecoder
                 return new Fault((byte)ExceptionVector.AC, 0, 0);
             case SIGSEGV when info.Code == SI_KERNEL:
             case SIGBUS when info.Code == SI_KERNEL:
-                return info.Signal == SIGSEGV ? Fault.GeneralProtection() : new Fault((byte)ExceptionVector.SS, 0, 0);
+                return info.Signal == SIGBUS ? new Fault((byte)ExceptionVector.SS, 0, 0)
+                    : IsIllegalInside(space, regs) ? Fault.InvalidOpcode()
+                    : Fault.GeneralProtection();
             default:
                 PageFaultError error = PageFault(space, regs, info);
                 // A fetch from outside the enclave is refused before any page table is asked (SDM vol. 3D, "Access control").
@@ -58,6 +60,15 @@ internal static class FaultDecoder
             && (instruction.Mnemonic == Mnemonic.Wait || Array.Exists(instruction.CpuidFeatures, feature => feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387));
         return isX87 ? ExceptionVector.MF : ExceptionVector.XM;
     }
+
+    /// <summary>
+    /// True for instructions that user mode may not execute anyway, with #GP, and that are #UD inside an enclave (SDM vol. 3D, "Instructions
+    /// illegal inside an enclave"): input and output, and software interrupts.
+    /// </summary>
+    private static bool IsIllegalInside(AddressSpace space, in UserRegs regs) =>
+        TryDecodeAt(space, regs.Rip, out Instruction instruction)
+        && instruction.Mnemonic is Mnemonic.In or Mnemonic.Out or Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd
+            or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd or Mnemonic.Int;
 
     private static PageFaultError PageFault(AddressSpace space, in UserRegs regs, in SigInfo info)
     {

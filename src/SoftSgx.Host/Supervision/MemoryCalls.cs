@@ -165,7 +165,10 @@ internal sealed class MemoryCalls
         }
     }
 
-    /// <summary>After an ioctl: mappings that precede CREATE get their offsets, and after INIT every page its protection.</summary>
+    /// <summary>
+    /// After an ioctl: mappings that precede CREATE get their offsets, and after INIT every page its protection; the mappings of an
+    /// enclave that ADD_PAGE builds leave its file with the first page, and come back with INIT.
+    /// </summary>
     internal void OnSettle(TracedThread thread, in UserRegs regs)
     {
         OpenEnclave owner = thread.CallEnclave!;
@@ -179,7 +182,7 @@ internal sealed class MemoryCalls
             {
                 continue;
             }
-            if (!owner.Enclave.IsInitialized)
+            if (MovesWithState(owner))
             {
                 Remap(calls, thread.CallRegs.Rdi, owner, mapping.Start, mapping.End);
                 _ = Open(calls, thread, thread.CallRegs.Rdi, mapping);
@@ -198,7 +201,7 @@ internal sealed class MemoryCalls
         for (int i = 0; i < space.Enclaves.Count; i++)
         {
             EnclaveMapping mapping = space.Enclaves[i];
-            if (ReferenceEquals(mapping.Owner, owner) && (!owner.Enclave.IsInitialized || !IsUniform(mapping)))
+            if (ReferenceEquals(mapping.Owner, owner) && (MovesWithState(owner) || !IsUniform(mapping)))
             {
                 return true;
             }
@@ -312,13 +315,16 @@ internal sealed class MemoryCalls
 
     /// <summary>
     /// The file offset that belongs to an address: its distance from the enclave's base; beyond the file's end, where every
-    /// access faults, for an address outside the enclave or an enclave that is not created yet.
+    /// access is SIGBUS, for an address outside the enclave, an enclave that is not created yet, and one that is out of reach.
     /// </summary>
     private static ulong OffsetOf(OpenEnclave owner, ulong address)
     {
         Enclave enclave = owner.Enclave;
-        return !enclave.IsCreated ? 0 : address - enclave.Base < enclave.Size ? address - enclave.Base : enclave.Size;
+        return !enclave.IsCreated ? 0 : !enclave.IsOutOfReach && address - enclave.Base < enclave.Size ? address - enclave.Base : enclave.Size;
     }
+
+    /// <summary>True if a change of the enclave's state, which has just happened, gave its mappings other offsets.</summary>
+    private static bool MovesWithState(OpenEnclave owner) => !owner.Enclave.IsInitialized || owner.Enclave.IsBuiltByAddPage;
 
     /// <summary>Maps an enclave again where its offset was wrong, without any access; see <see cref="Open"/>.</summary>
     private static void Remap(in InjectedCalls calls, ulong fd, OpenEnclave owner, ulong start, ulong end) =>

@@ -50,13 +50,23 @@ internal sealed unsafe class ProcessorFollower
         {
             return;
         }
-        ulong* mask = stackalloc ulong[MaskWords];
-        new Span<ulong>(mask, MaskWords).Clear();
-        mask[processor / 64] = 1UL << (processor % 64);
-        if (Libc.SchedSetAffinity(0, MaskWords * sizeof(ulong), mask) == 0)
+        if (Pin(0, processor))
         {
             _current = processor;
         }
+    }
+
+    /// <summary>Keeps a thread of ours, by its id or 0 for the calling one, on one processor.</summary>
+    internal static bool Pin(int tid, int processor)
+    {
+        if ((uint)processor >= MaskWords * 64)
+        {
+            return false;
+        }
+        ulong* mask = stackalloc ulong[MaskWords];
+        new Span<ulong>(mask, MaskWords).Clear();
+        mask[processor / 64] = 1UL << (processor % 64);
+        return Libc.SchedSetAffinity(tid, MaskWords * sizeof(ulong), mask) == 0;
     }
 
     /// <summary>Field 39 of /proc/PID/stat (proc(5)); -1 if the thread is gone.</summary>

@@ -136,14 +136,14 @@ internal sealed class Supervisor
 
     private TracedThread? FindThread(in FaultVerdict verdict)
     {
-        if (_threads.TryGetValue(verdict.Tid, out TracedThread? thread) && thread.Space == verdict.Space)
+        if (_threads.TryGetValue(verdict.Tid, out TracedThread? thread) && thread.Space.Paging == verdict.Space)
         {
             return thread;
         }
         foreach (TracedThread other in _threads.Values)
         {
             // In a process-id namespace of its own the thread has another id there.
-            if (other.Space == verdict.Space && ProcStatus.InnermostId(other.Tid) == verdict.Tid)
+            if (other.Space.Paging == verdict.Space && ProcStatus.InnermostId(other.Tid) == verdict.Tid)
             {
                 return other;
             }
@@ -153,7 +153,7 @@ internal sealed class Supervisor
 
     private void OnStop(TracedThread thread, WaitStatus status)
     {
-        int signal = thread.IsRaising ? ProgramPaging.EndRaise(thread, status) : status.StopSignal;
+        int signal = thread.IsRaising ? _paging.EndRaise(thread, status) : status.StopSignal;
         if (status.IsSyscallStop)
         {
             OnCallEnd(thread);
@@ -168,7 +168,7 @@ internal sealed class Supervisor
             case PTRACE_EVENT_VFORK:
             case PTRACE_EVENT_CLONE:
                 OnNewThread(thread);
-                _ = PtraceCalls.Cont(thread.Tid, 0);
+                _ = thread.Continue();
                 break;
             case PTRACE_EVENT_EXEC:
                 OnExec(thread);
@@ -190,7 +190,7 @@ internal sealed class Supervisor
         }
         if (thread.IsForeign)
         {
-            _ = PtraceCalls.Cont(thread.Tid, 0);
+            _ = thread.Continue();
             return;
         }
         if (regs.OrigRax == SYS_rt_sigreturn)
@@ -198,7 +198,7 @@ internal sealed class Supervisor
             _follower.Follow(thread);
             if (!_transitions.OnVdsoTrap(thread, ref regs))
             {
-                _ = PtraceCalls.Cont(thread.Tid, 0);
+                _ = thread.Continue();
             }
             return;
         }
@@ -249,11 +249,16 @@ internal sealed class Supervisor
             return;
         }
         thread.Pending = verdict.Pending;
-        _ = verdict.Pending == PendingCall.None ? PtraceCalls.Cont(thread.Tid, 0) : PtraceCalls.ContToSyscall(thread.Tid);
+        _ = verdict.Pending == PendingCall.None ? thread.Continue() : PtraceCalls.ContToSyscall(thread.Tid);
     }
 
     private void OnCallEnd(TracedThread thread)
     {
+        if (thread.Processor.InEnclave && thread.Pending == PendingCall.None)
+        {
+            _paging.RaiseInvalidOpcode(thread); // SYSCALL, SYSENTER or INT 0x80
+            return;
+        }
         PendingCall pending = thread.Pending;
         thread.Pending = PendingCall.None;
         if (pending == PendingCall.Exec)
@@ -294,7 +299,7 @@ internal sealed class Supervisor
         }
         if (thread.Ended is null)
         {
-            _ = PtraceCalls.Cont(thread.Tid, 0);
+            _ = thread.Continue();
         }
     }
 
@@ -326,7 +331,7 @@ internal sealed class Supervisor
             _continuedAtStop = SignalForwarder.Continued;
             _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
         }
-        _ = PtraceCalls.Cont(tid, signal);
+        _ = thread.Continue(signal);
     }
 
     private void OnNewThread(TracedThread parent)
@@ -382,7 +387,7 @@ internal sealed class Supervisor
         }
         if (thread.Ended is null)
         {
-            _ = PtraceCalls.Cont(thread.Tid, 0);
+            _ = thread.Continue();
         }
     }
 

@@ -64,6 +64,13 @@ internal sealed class TracedThread
     /// <summary>Instruction and page of the fault that was answered last by giving the page a wider protection.</summary>
     internal (ulong Rip, ulong Page) Widened { get; set; }
 
+    /// <summary>
+    /// Lets the thread go on, with a signal or none. Inside an enclave there are no system calls: one that is tried stops the thread
+    /// and is not executed.
+    /// </summary>
+    internal bool Continue(int signal = 0) =>
+        Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;
 

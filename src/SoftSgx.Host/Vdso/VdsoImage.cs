@@ -102,6 +102,9 @@ public sealed class VdsoImage
     /// <summary>Offset of an instruction that writes a byte at RDI.</summary>
     public int WriteByteOffset { get; private init; }
 
+    /// <summary>Offset of an instruction that is #UD.</summary>
+    public int IllegalOffset { get; private init; }
+
     /// <summary>Offset of the area in which the supervisor places programs and strings; a multiple of 16.</summary>
     public int DataOffset { get; private init; }
 
@@ -216,6 +219,7 @@ public sealed class VdsoImage
             SyscallGadgetOffset = text.Offset + gadgetInText,
             AgeingOffset = text.Offset + pagingInText,
             ReadByteOffset = text.Offset + pagingInText + paging.ReadOffset,
+            IllegalOffset = text.Offset + pagingInText + paging.IllegalOffset,
             WriteByteOffset = text.Offset + pagingInText + paging.WriteOffset,
             DataOffset = data.Offset,
             DataSize = dataSize,

@@ -19,11 +19,12 @@ namespace SoftSgx.Host.Vdso;
 /// </remarks>
 internal sealed class VdsoPaging
 {
-    private VdsoPaging(byte[] code, int read, int write)
+    private VdsoPaging(byte[] code, int read, int write, int illegal)
     {
         Code = code;
         ReadOffset = read;
         WriteOffset = write;
+        IllegalOffset = illegal;
     }
 
     /// <summary>The code; the first process starts at its first byte. It runs at any address.</summary>
@@ -35,11 +36,14 @@ internal sealed class VdsoPaging
     /// <summary>Writes a byte at RDI.</summary>
     public int WriteOffset { get; }
 
+    /// <summary>An instruction that is #UD.</summary>
+    public int IllegalOffset { get; }
+
     public static VdsoPaging Assemble()
     {
         Assembler a = new(64);
         Label ageing = a.CreateLabel(), loop = a.CreateLabel(), work = a.CreateLabel(), next = a.CreateLabel(), done = a.CreateLabel();
-        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel();
+        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel();
 
         // The descriptors are shared up to close_range below, which gives the ageing process a table of its own, empty at once: it
         // never holds a file of the program open.
@@ -123,10 +127,11 @@ internal sealed class VdsoPaging
         a.ud2();
         a.Label(ref write);
         a.mov(__byte_ptr[rdi], al);
+        a.Label(ref illegal);
         a.ud2();
 
         using MemoryStream code = new();
         AssemblerResult result = a.Assemble(new StreamCodeWriter(code), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
-        return new VdsoPaging(code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write));
+        return new VdsoPaging(code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal));
     }
 }

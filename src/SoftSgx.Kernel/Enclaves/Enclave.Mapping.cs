@@ -29,10 +29,12 @@ public sealed partial class Enclave
     /// <param name="address">Any linear address.</param>
     /// <returns>
     /// Index of the EPC page; −1 if there is none for a page table entry to point to: no page, one that is swapped out or on its way
-    /// out, or a poisoned one.
+    /// out, a poisoned one, or <see cref="IsOutOfReach"/>.
     /// </returns>
     public int EpcPageAt(ulong address)
-        => TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed && !page.IsLost ? page.EpcPage : NoPage;
+        => !IsOutOfReach && TryFindPage(address, out EnclavePage page) && page.IsResident && !page.IsBeingReclaimed && !page.IsLost
+            ? page.EpcPage
+            : NoPage;
 
     /// <summary>The rule of mmap and mprotect: whether a range may be mapped with a protection.</summary>
     /// <param name="start">First address.</param>
@@ -40,8 +42,8 @@ public sealed partial class Enclave
     /// <param name="protection">The access asked.</param>
     /// <returns>
     /// EACCES: the enclave is initialised and the range leaves it, or a page exists whose maximum lacks an access asked.
-    /// Pages that do not exist are no hindrance, except to an enclave built by v22's ADD_PAGE, unless no access is asked. (The
-    /// path of the device does not tell: programs of today find the mainline device there.)
+    /// Pages that do not exist are no hindrance. With <see cref="IsBuiltByAddPage"/> they are, wherever the range lies, unless no
+    /// access is asked, which always succeeds.
     /// </returns>
     /// <remarks>
     /// MAP_PRIVATE (EINVAL) and the personality READ_IMPLIES_EXEC (EACCES) are the caller's to refuse.
@@ -49,6 +51,11 @@ public sealed partial class Enclave
     public Errno MayMap(ulong start, ulong end, PageProtection protection)
     {
         PageProtection asked = protection & PageProtection.Access;
+        if (_builtByAddPage && asked == PageProtection.None)
+        {
+            return Errno.None;
+        }
+
         if (_initialized && !Contains(start, end))
         {
             return Errno.EACCES;

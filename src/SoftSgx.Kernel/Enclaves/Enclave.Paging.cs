@@ -96,6 +96,11 @@ public sealed partial class Enclave
                 return FaultOutcome.Absent;
             }
 
+            if (IsOutOfReach)
+            {
+                return FaultOutcome.NotInitialized;
+            }
+
             if (!_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page))
             {
                 FaultOutcome added = Augment(offset);
@@ -255,11 +260,18 @@ public sealed partial class Enclave
         Subsystem.Reach(SchedulingPoint.PageWritten);
     }
 
-    /// <summary>Time spent on evictions of this enclave, in ticks.</summary>
-    internal void OnEvictTime(long ticks)
+    /// <summary>The enclave's pages of a batch are written out.</summary>
+    /// <param name="start">When that began.</param>
+    internal void CompleteEviction(long start)
     {
         lock (Lock)
         {
+            if (!_inodeDisposed)
+            {
+                _inode.CompleteRemovals();
+            }
+
+            long ticks = Stopwatch.GetTimestamp() - start;
             _counters.EvictTime += ticks;
         }
     }

@@ -29,7 +29,7 @@ public sealed partial class Enclave
     private volatile bool _created;
     private volatile bool _initialized;
     private volatile bool _dead;
-    private bool _builtByAddPage;
+    private volatile bool _builtByAddPage;
     private bool _inodeDisposed;
     private int _resident; // REG and TCS pages in the EPC
     private int _report = -1;
@@ -58,6 +58,18 @@ public sealed partial class Enclave
 
     /// <summary>The enclave was released or destroyed and has no pages any more.</summary>
     public bool IsDead => _dead;
+
+    /// <summary>
+    /// The enclave gets its pages by v22's ADD_PAGE, so the rules of v22 hold for mappings and faults, and SGX2 does not exist. The
+    /// path of the device does not tell: programs of today find the mainline device there.
+    /// </summary>
+    public bool IsBuiltByAddPage => _builtByAddPage;
+
+    /// <summary>
+    /// No access finds a page, the processor's own included: built by v22's ADD_PAGE and not initialised. On mainline the pages of
+    /// such an enclave can be touched.
+    /// </summary>
+    public bool IsOutOfReach => _builtByAddPage && !_initialized;
 
     /// <summary>
     /// Linear address at which ELRANGE starts. 0 is a valid one: ask <see cref="IsCreated"/>.
@@ -105,7 +117,7 @@ public sealed partial class Enclave
     /// <param name="lp">The logical processor that the call runs on; INIT writes its launch-control registers.</param>
     /// <returns>
     /// <see cref="Errno.None"/> or what the command's handler says. EBUSY: another ioctl on this opener is in progress. ENOTTY:
-    /// no such command. EBADF: released (EFAULT: destroyed by a failed measurement, <see cref="DeviceAbi.V22"/> only).
+    /// no such command. EBADF: released (EFAULT: destroyed by a failure, <see cref="DeviceAbi.V22"/> only).
     /// </returns>
     public Errno Ioctl(uint command, ulong argument, IUserMemory memory, IFileTable files, LogicalProcessor lp)
     {
@@ -143,12 +155,7 @@ public sealed partial class Enclave
     {
         _dead = true; // an ioctl in progress ends at its next page, and so does the reclaimer
         Subsystem.Reach(SchedulingPoint.Release);
-        SpinWait wait = default;
-        while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
-        {
-            wait.SpinOnce();
-        }
-
+        TakeIoctlFlag();
         try
         {
             lock (Lock)
@@ -221,7 +228,7 @@ public sealed partial class Enclave
     /// <summary>Lets the enclave have an attribute.</summary>
     internal void Allow(AttributeFlags attribute) => AllowedAttributes |= attribute;
 
-    /// <summary>The builder uses v22's ADD_PAGE, and with it the stricter rule of v22 for mappings.</summary>
+    /// <summary>The builder uses v22's ADD_PAGE: <see cref="IsBuiltByAddPage"/>.</summary>
     internal void OnAddPage() => _builtByAddPage = true;
 
     /// <summary>There is a page at an offset.</summary>
@@ -267,6 +274,22 @@ public sealed partial class Enclave
 
         _resident--;
         _pages.Remove(page.Offset / EpcPool.PageSize);
+    }
+
+    private void TakeIoctlFlag()
+    {
+        SpinWait wait = default;
+        while (Interlocked.Exchange(ref _ioctlInProgress, 1) != 0)
+        {
+            if (Subsystem.Options.Scheduler is { } scheduler)
+            {
+                scheduler.WaitUntil(() => Volatile.Read(ref _ioctlInProgress) == 0);
+            }
+            else
+            {
+                wait.SpinOnce();
+            }
+        }
     }
 
     // Pages that are marked or detached by the reclaimer are no exception: it finds them gone. What is swapped out is only forgotten.

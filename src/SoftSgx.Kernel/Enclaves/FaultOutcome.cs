@@ -20,6 +20,9 @@ public enum FaultOutcome
     /// <summary>SIGBUS: there is no such page.</summary>
     Absent,
 
+    /// <summary>SIGBUS: <see cref="Enclave.IsOutOfReach"/>.</summary>
+    NotInitialized,
+
     /// <summary>SIGBUS: the mapping asks for more than the page may have.</summary>
     Denied,
 

@@ -55,7 +55,7 @@ internal static class AddPages
     private static Errno AddRange(Enclave enclave, ref SgxEnclaveAddPages add, in SecInfo secInfo, IUserMemory memory)
     {
         ushort measure = (add.Flags & SgxEnclaveAddPages.SGX_PAGE_MEASURE) != 0 ? PageAdder.WholePage : (ushort)0;
-        var adder = new PageAdder(enclave, in secInfo, memory, stackalloc byte[EpcPool.PageSize], Errno.EIO);
+        var adder = new PageAdder(enclave, in secInfo, memory, stackalloc byte[EpcPool.PageSize], DeviceAbi.Mainline);
         Errno errno = Errno.None;
         ulong done = 0;
         while (done < add.Length && errno == Errno.None)

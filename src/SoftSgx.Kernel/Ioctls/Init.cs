@@ -12,8 +12,8 @@ namespace SoftSgx.Kernel;
 /// EINVAL: not created, or initialised already; a vendor other than 0 and 0x8086; SIGSTRUCT demands an attribute, MISCSELECT
 /// or XFRM bit that the processor lacks. EFAULT: the argument or SIGSTRUCT cannot be read. EACCES: the enclave has an attribute
 /// that was not allowed. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a signal came in between.
-/// With <see cref="DeviceAbi.V22"/>: EFAULT if initialised already, EINVAL for an attribute that was not allowed, and the
-/// error code of EINIT as a positive return value.
+/// With <see cref="DeviceAbi.V22"/>: EFAULT if initialised already, EINVAL for an attribute that was not allowed, no other check of
+/// SIGSTRUCT than EINIT's, the error code of EINIT as a positive return value, and if EINIT faulted EFAULT and the enclave's end.
 /// </remarks>
 internal static class Init
 {
@@ -63,6 +63,12 @@ internal static class Init
 
     private static Errno Check(Enclave enclave, in SigStruct sigStruct)
     {
+        bool isAllowed = (enclave.Attributes & ~enclave.AllowedAttributes) == 0;
+        if (enclave.Abi == DeviceAbi.V22)
+        {
+            return isAllowed ? Errno.None : Errno.EINVAL;
+        }
+
         ProcessorConfiguration processor = enclave.Subsystem.Processor.Configuration;
         AttributeFlags attributes = processor.SettableAttributes & KnownAttributes;
         MiscSelect miscSelect = processor.MiscSelect & KnownMiscSelect;
@@ -71,9 +77,9 @@ internal static class Init
             return Errno.EINVAL;
         }
 
-        if ((enclave.Attributes & ~enclave.AllowedAttributes) != 0)
+        if (!isAllowed)
         {
-            return enclave.Abi == DeviceAbi.V22 ? Errno.EINVAL : Errno.EACCES;
+            return Errno.EACCES;
         }
 
         if ((sigStruct.Attributes.Flags & sigStruct.AttributeMask.Flags & ~attributes) != 0)
@@ -114,6 +120,11 @@ internal static class Init
             if (result.IsSuccess)
             {
                 enclave.OnInitialized();
+            }
+
+            if (result.Status == LeafStatus.Fault && enclave.Abi == DeviceAbi.V22)
+            {
+                enclave.Destroy();
             }
 
             return ToErrno(in result, enclave.Abi);
@@ -161,7 +172,7 @@ internal static class Init
     private static Errno ToErrno(in LeafResult result, DeviceAbi abi) => result.Status switch
     {
         LeafStatus.Success => Errno.None,
-        LeafStatus.Fault => Errno.EIO,
+        LeafStatus.Fault => abi == DeviceAbi.V22 ? Errno.EFAULT : Errno.EIO,
         _ when abi == DeviceAbi.V22 => (Errno)(-(int)result.Error),
         _ => Errno.EPERM,
     };

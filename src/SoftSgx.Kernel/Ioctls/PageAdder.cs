@@ -10,8 +10,8 @@ namespace SoftSgx.Kernel;
 /// <param name="secInfo">SECINFO of all pages; checked by <see cref="IsValid"/>.</param>
 /// <param name="memory">Where the contents come from.</param>
 /// <param name="buffer">4096 bytes to copy through: the program must not change what the processor sees.</param>
-/// <param name="leafFailure">What a failure of EADD or EEXTEND is turned into.</param>
-internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory memory, Span<byte> buffer, Errno leafFailure)
+/// <param name="abi">The interface to which the ioctl belongs.</param>
+internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory memory, Span<byte> buffer, DeviceAbi abi)
 {
     /// <summary>Measures the whole page: one bit for each 256 bytes.</summary>
     public const ushort WholePage = 0xFFFF;
@@ -23,7 +23,9 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     private readonly SecInfo _secInfo = secInfo;
     private readonly IUserMemory _memory = memory;
     private readonly Span<byte> _buffer = buffer;
-    private readonly Errno _leafFailure = leafFailure;
+    private readonly Errno _leafFailure = abi == DeviceAbi.V22 ? Errno.EFAULT : Errno.EIO;
+    private readonly Errno _exists = abi == DeviceAbi.V22 ? Errno.EEXIST : Errno.EBUSY;
+    private readonly bool _needsExecutableSource = abi == DeviceAbi.Mainline || (secInfo.Permissions & SecInfoFlags.X) != 0;
     private SourceMapping _mapping;
 
     /// <summary>An EEXTEND failed: the page was removed, but MRENCLAVE is not what its builder expects.</summary>
@@ -59,8 +61,8 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     /// <param name="source">Address of the contents.</param>
     /// <param name="measure">Bit i: measure the 256 bytes at 256 · i.</param>
     /// <returns>
-    /// ENOMEM: no EPC page is free or reclaimable. EBUSY: the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
-    /// on a noexec file system. The failure of a leaf otherwise. Nothing of the page remains after an error.
+    /// ENOMEM: no EPC page is free or reclaimable. EBUSY (v22: EEXIST): the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
+    /// on a noexec file system, which v22 minds for executable pages only. EIO (v22: EFAULT): EADD or EEXTEND failed. Nothing of the page remains after an error.
     /// </returns>
     public Errno Add(ulong offset, ulong source, ushort measure)
     {
@@ -91,7 +93,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     {
         if (_enclave.HasPage(offset))
         {
-            return Errno.EBUSY;
+            return _exists;
         }
 
         // Not under the enclave's lock: the source may itself be memory whose faults somebody serves under that lock.
@@ -133,7 +135,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
             return Errno.EFAULT;
         }
 
-        if (!_mapping.MayExecute)
+        if (_needsExecutableSource && !_mapping.MayExecute)
         {
             return Errno.EACCES;
         }

@@ -42,7 +42,10 @@ internal static class SecsRules
     }
 
     private static bool IsReservedZero(in Secs secs)
-        => Bytes.IsZero(in secs.Reserved1)
+        // In 2019 the CET fields were reserved. CONFIGID was too, but programs of today may use it by the old path.
+        => secs.CetLegacyBitmapOffset == 0
+        && secs.CetAttributes == 0
+        && Bytes.IsZero(in secs.Reserved1)
         && Bytes.IsZero(in secs.Reserved2)
         && Bytes.IsZero(in secs.Reserved3)
         && Bytes.IsZero(in secs.Reserved4);

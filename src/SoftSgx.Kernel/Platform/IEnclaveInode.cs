@@ -17,10 +17,18 @@ public interface IEnclaveInode : IDisposable
     /// <param name="offset">Offset in bytes from the enclave's base, a multiple of 4096.</param>
     public void InsertPage(int epcPage, ulong offset);
 
-    /// <summary>Takes an EPC page's contents out of the inode and out of every mapping, and forgets them.</summary>
+    /// <summary>
+    /// Takes an EPC page's contents out of the inode and out of every mapping, and forgets them. Of a frozen page the inode may
+    /// keep the copy, which nobody can change, until <see cref="CompleteRemovals"/>.
+    /// </summary>
     /// <param name="epcPage">Index of the EPC page.</param>
     /// <param name="offset">The offset at which it was inserted.</param>
     public void RemovePage(int epcPage, ulong offset);
+
+    /// <summary>A batch of pages was frozen and removed: completes what <see cref="RemovePage"/> put off.</summary>
+    public void CompleteRemovals()
+    {
+    }
 
     /// <summary>
     /// Before EWB: gives the EPC page a private frame with a copy of its contents, which nobody can change. The page stays in the

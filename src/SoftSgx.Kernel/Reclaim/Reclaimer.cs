@@ -264,7 +264,7 @@ public sealed class Reclaimer : IDisposable
                 enclave.WriteBack(batch.Offsets[i], batch.EpcPages[i]);
             }
 
-            enclave.OnEvictTime(Stopwatch.GetTimestamp() - start);
+            enclave.CompleteEviction(start);
         }
     }
 

@@ -35,6 +35,7 @@ public sealed class InterfaceTests
     [InlineData("exceptions")]
     [InlineData("threads")]
     [InlineData("threads", "--threads", "16")]
+    [InlineData("v22")]
     [InlineData("bigheap", "--mib", "8", "--threads", "3", "--rounds", "2")]
     public void The_samples_run(string sample, params string[] arguments)
     {

@@ -53,6 +53,21 @@ public sealed class PagingTests
             """);
 
     [EndToEndTheory]
+    [InlineData("kill")]
+    [InlineData("stop")]
+    [InlineData("term")]
+    [InlineData("unmap")]
+    [InlineData("lock")]
+    [InlineData("descriptors")]
+    [InlineData("advise")]
+    public void A_program_may_harm_the_means_of_paging(string how) =>
+        Run("mistreat " + how).Said("every word is right\n");
+
+    [EndToEndFact]
+    public void A_page_that_the_program_takes_out_of_the_file_itself_is_SIGBUS() =>
+        Run("mistreat hole").Said("every word is right\nlost: faults 1\n");
+
+    [EndToEndTheory]
     [InlineData("the program")]
     [InlineData("the supervisor")]
     public void Whoever_is_killed_nobody_is_left(string who)

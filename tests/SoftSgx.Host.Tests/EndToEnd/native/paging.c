@@ -266,6 +266,78 @@ static unsigned int count_ageing(unsigned int *descriptors)
 	return n;
 }
 
+/* Sends a signal to each of them. */
+static void signal_ageing(int signal)
+{
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (entry = readdir(proc))) {
+		char name[64] = "";
+
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    status_field(entry->d_name, "PPid:", NULL) != supervisor)
+			continue;
+		status_field(entry->d_name, "Name:", name);
+		if (!strcmp(name, "softsgx-paging"))
+			kill(atoi(entry->d_name), signal);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+/* Takes the page away by which they are told what to do. */
+static void unmap_ageing(void)
+{
+	char line[512];
+	uint64_t from, to;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, "softsgx-paging") &&
+		    sscanf(line, "%lx-%lx", &from, &to) == 2 &&
+		    munmap((void *)from, to - from))
+			die("munmap");
+	if (maps)
+		fclose(maps);
+}
+
+/* A program that harms the means of paging harms its own ages at most. */
+static int mistreat(const char *how, uint64_t pages)
+{
+	struct sigaction action = { .sa_sigaction = on_bus,
+				    .sa_flags = SA_SIGINFO };
+
+	build(pages);
+	walk(0, 0, pages, 2);
+	if (!strcmp(how, "kill"))
+		signal_ageing(SIGKILL);
+	else if (!strcmp(how, "stop"))
+		signal_ageing(SIGSTOP);
+	else if (!strcmp(how, "term"))
+		signal_ageing(SIGTERM);
+	else if (!strcmp(how, "unmap"))
+		unmap_ageing();
+	else if (!strcmp(how, "lock") && mlockall(MCL_CURRENT | MCL_FUTURE))
+		die("mlockall");
+	else if (!strcmp(how, "descriptors") && close_range(3, ~0u, 0))
+		die("close_range");
+	else if (!strcmp(how, "advise") &&
+		 madvise((void *)heap, pages * 4096, MADV_DONTNEED))
+		die("madvise");
+	walk(0, 0, pages, 3);
+	printf("every word is right\n");
+	if (!strcmp(how, "hole")) {
+		/* Its own pages, lost for good: SIGBUS, not waiting for ever. */
+		sigaction(SIGBUS, &action, NULL);
+		if (madvise((void *)heap, pages * 4096, MADV_REMOVE))
+			die("madvise");
+		(void)*(volatile uint8_t *)(heap + (pages - 1) * 4096);
+		printf("lost: faults %d\n", (int)nr_faults);
+	}
+	return 0;
+}
+
 static void show_ageing(const char *when)
 {
 	unsigned int descriptors, n = count_ageing(&descriptors);
@@ -355,6 +427,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(what, "helper"))
 		return helper(pages);
+	if (!strcmp(what, "mistreat") && argc > 2)
+		return mistreat(argv[2], 1000);
 	build(pages);
 	if (!strcmp(what, "walk")) {
 		walk(0, 0, pages, n);
