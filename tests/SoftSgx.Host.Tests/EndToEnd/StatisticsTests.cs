@@ -40,6 +40,31 @@ public sealed class StatisticsTests
         Assert.Equal("", outcome.ErrorText);
     }
 
+    [EndToEndTheory]
+    [InlineData("lru")]
+    [InlineData("fifo")]
+    [InlineData("2q")]
+    public void They_tell_what_a_small_EPC_cost_and_no_word_is_lost_by_it(string policy)
+    {
+        const int heapPages = 2048, epcPages = 512;
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "stats.json");
+        Outcome outcome = Machine.Run(
+            [Machine.Softsgx, "run", "--epc", "1M@0,1M@1", "--reclaim", $"policy={policy}", "--stats", file, Machine.BuildSample("bigheap"), "--mib", "8", "--threads", "3"])
+            .Ended("exit 0");
+        Assert.EndsWith("bigheap: ok\n", outcome.Text, StringComparison.Ordinal);
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(file));
+        Assert.Equal(policy, json.RootElement.GetProperty("reclaim").GetProperty("policy").GetString());
+        JsonElement total = json.RootElement.GetProperty("total");
+        // Seven passes over four times the EPC: at least what cannot be there at once has to come in each, and go.
+        Assert.InRange(total.GetProperty("loads").GetInt64(), 6 * (heapPages - epcPages), long.MaxValue);
+        Assert.InRange(total.GetProperty("evictions").GetInt64(), total.GetProperty("loads").GetInt64(), long.MaxValue);
+        Assert.InRange(total.GetProperty("peakEpcPages").GetInt64(), epcPages / 2, epcPages);
+        Assert.Equal(0, total.GetProperty("failures").GetInt64());
+        Assert.Equal(0, total.GetProperty("epcPages").GetInt64());
+        Assert.Equal(0, total.GetProperty("backingBytes").GetInt64());
+    }
+
     [EndToEndFact]
     public void The_program_does_not_start_when_the_file_cannot_be_written()
     {
