@@ -1,6 +1,5 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
-using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Paging;
 using SoftSgx.Kernel;
@@ -12,13 +11,8 @@ namespace SoftSgx.Host.Supervision;
 internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposable
 {
     private readonly MemoryMap _map = new();
-    private readonly IEpcFrames _frames;
 
-    internal AddressSpace(TraceeMemory memory, IEpcFrames frames)
-    {
-        Memory = memory;
-        _frames = frames;
-    }
+    internal AddressSpace(TraceeMemory memory) => Memory = memory;
 
     internal TraceeMemory Memory { get; }
 
@@ -86,21 +80,6 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         return true;
     }
 
-    /// <summary>Reads enclave memory from the EPC pages themselves, up to the end of a page at most; false outside enclaves.</summary>
-    private bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
-    {
-        read = 0;
-        int page = Enclaves.TryFind(address, out EnclaveMapping mapping) ? mapping.Owner.Enclave.EpcPageAt(address) : -1;
-        if (page < 0)
-        {
-            return false;
-        }
-        ReadOnlySpan<byte> rest = _frames.Frame(page)[(int)(address % Native.PageSize)..];
-        read = Math.Min(rest.Length, destination.Length);
-        rest[..read].CopyTo(destination);
-        return read > 0;
-    }
-
     /// <summary>
     /// Reads code: from the EPC pages as far as there are any, since enclave code may be mapped for execution only, and from ordinary
     /// memory beyond them. The number of bytes up to the first unreadable page.
@@ -108,8 +87,13 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     internal int ReadCode(ulong address, Span<byte> destination)
     {
         int length = 0;
-        while (length < destination.Length && TryReadEnclave(address + (ulong)length, destination[length..], out int read))
+        while (length < destination.Length && Enclaves.TryFind(address + (ulong)length, out EnclaveMapping mapping))
         {
+            int read = mapping.Owner.Enclave.Read(address + (ulong)length, destination[length..]);
+            if (read == 0)
+            {
+                break;
+            }
             length += read;
         }
         return length < destination.Length ? length + Memory.ReadSome(address + (ulong)length, destination[length..]) : length;
@@ -125,7 +109,7 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     public SourceMapping FindMapping(ulong address) => _map.Find(Tid, address);
 
     /// <summary>The address space of a forked child: the same mappings, its own memory.</summary>
-    internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid), _frames)
+    internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid))
     {
         VdsoBase = VdsoBase,
         CpuidSites = [.. CpuidSites],

@@ -124,6 +124,47 @@ public sealed partial class Enclave
         }
     }
 
+    /// <summary>
+    /// Reads the enclave's memory as the processor fetches instructions from it: a page that is out is loaded. At most to the end of the page.
+    /// </summary>
+    /// <param name="address">Any address.</param>
+    /// <param name="destination">Receives the bytes.</param>
+    /// <returns>
+    /// The number of bytes: 0 if there is no page, none that a program can reach, or it cannot be loaded.
+    /// </returns>
+    public int Read(ulong address, Span<byte> destination)
+    {
+        while (true)
+        {
+            long seen = Subsystem.Reclaimer.Progress;
+            lock (Lock)
+            {
+                ulong offset = unchecked(address - Base);
+                if (_dead || !_created || offset >= Size || !_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page) || page.IsPrivate)
+                {
+                    return 0;
+                }
+
+                FaultOutcome outcome = MakePresent(in page, null);
+                if (outcome == FaultOutcome.Present)
+                {
+                    _pages.TryFind(offset / EpcPool.PageSize, out page);
+                    ReadOnlySpan<byte> rest = Subsystem.Platform.Frame(page.EpcPage)[(int)(offset % EpcPool.PageSize)..];
+                    rest = rest[..Math.Min(rest.Length, destination.Length)];
+                    rest.CopyTo(destination);
+                    return rest.Length;
+                }
+
+                if (outcome != FaultOutcome.Retry)
+                {
+                    return 0;
+                }
+            }
+
+            Subsystem.Reclaimer.WaitForProgress(seen, SgxSubsystem.Patience);
+        }
+    }
+
     /// <summary>A page was added and may be reclaimed. Under the lock.</summary>
     internal void OnAdded(int epcPage, ulong offset)
         => OnResident(offset / EpcPool.PageSize, epcPage);
@@ -187,7 +228,7 @@ public sealed partial class Enclave
                 bool isHeld = IsHeld(page.EpcPage);
                 if (isYoung || isHeld)
                 {
-                    _counters.Young++;
+                    _counters.Young += isYoung ? 1 : 0;
                     Subsystem.Reclaimer.Keep(page.EpcPage, isHeld);
                     continue;
                 }

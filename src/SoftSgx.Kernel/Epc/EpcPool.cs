@@ -28,7 +28,7 @@ public sealed class EpcPool
     private readonly int[] _freeOfNode;
     private int _free;
     private int _withheld;
-    private int _leastFree;
+    private int _peakUsed;
 
     /// <summary>Makes a pool of free pages, all of them on node 0.</summary>
     /// <param name="pages">Number of EPC pages, at least 1. They have the indexes 0 to <paramref name="pages"/> − 1.</param>
@@ -55,7 +55,6 @@ public sealed class EpcPool
             }
         }
 
-        _leastFree = _free;
     }
 
     /// <summary>All pages, free and used.</summary>
@@ -68,7 +67,7 @@ public sealed class EpcPool
     public int Used => Total - Free - Withheld;
 
     /// <summary>The most pages that were in use at one time.</summary>
-    public int PeakUsed => Total - Volatile.Read(ref _leastFree);
+    public int PeakUsed => Volatile.Read(ref _peakUsed);
 
     /// <summary>Pages that are never handed out: poisoned ones, and any that could not be sanitised.</summary>
     public int Withheld => Volatile.Read(ref _withheld);
@@ -126,7 +125,7 @@ public sealed class EpcPool
             _use[page] = (byte)type;
             _used[(int)type]++;
             _free--;
-            _leastFree = Math.Min(_leastFree, _free);
+            _peakUsed = Math.Max(_peakUsed, Used);
             return true;
         }
     }
