@@ -277,7 +277,7 @@ public sealed partial class Enclave
             Span<byte> contents = Scratch;
             Subsystem.Platform.Frame(page.EpcPage).CopyTo(contents);
             _inode.RemovePage(page.EpcPage, page.Offset);
-            _inode.CompleteRemovals();
+            _inode.CompleteRemovals(); // no batch follows, and the enclave must not read the copy
             Subsystem.Platform.AttachPrivate(page.EpcPage);
             contents.CopyTo(Subsystem.Platform.Frame(page.EpcPage));
         }

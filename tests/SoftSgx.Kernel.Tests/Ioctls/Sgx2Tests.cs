@@ -142,6 +142,7 @@ public class Sgx2Tests
         Assert.Equal((Errno.EPERM, 0UL), Remove(Heap + 0x0, 0x1000)); // not trimmed
         Assert.Equal(LeafResult.Ok, _thread.Accept(New, PageType.PT_REG, Rw | SecInfoFlags.PENDING));
         Assert.Equal((Errno.None, 0UL, 0x1000UL), Modify(New, 0x1000, (ulong)PageType.PT_TRIM));
+        Assert.Empty(_machine.LastInode!.Copies);
         Assert.Contains(New, _thread.Zapped);
         Assert.DoesNotContain(New, _machine.LastInode!.Pages);
         Assert.Equal(FaultOutcome.Refused, _thread.Touch(New));

@@ -45,6 +45,8 @@ internal sealed class ArrayPlatform(int pages) : IEpcPlatform
 internal sealed class ArrayInode(ArrayPlatform platform) : IEnclaveInode
 {
     private readonly Dictionary<ulong, int> _pages = [];
+    private readonly HashSet<ulong> _frozen = [];
+    private readonly HashSet<ulong> _copies = [];
 
     public ulong? Size { get; private set; }
 
@@ -53,6 +55,9 @@ internal sealed class ArrayInode(ArrayPlatform platform) : IEnclaveInode
     public int DisposeCount { get; private set; }
 
     public IReadOnlyDictionary<ulong, int> Pages => _pages;
+
+    /// <summary>Pages that were removed and are not gone yet: programs still read them.</summary>
+    public IReadOnlySet<ulong> Copies => _copies;
 
     public bool TrySetSize(ulong bytes)
     {
@@ -79,11 +84,25 @@ internal sealed class ArrayInode(ArrayPlatform platform) : IEnclaveInode
         Assert.Equal(epcPage, _pages[offset]);
         _pages.Remove(offset);
         platform.Detach(epcPage);
+        if (_frozen.Remove(offset))
+        {
+            _copies.Add(offset);
+        }
     }
 
-    public void Freeze(int epcPage, ulong offset) => Assert.Equal(epcPage, _pages[offset]);
+    public void CompleteRemovals() => _copies.Clear();
 
-    public void Thaw(int epcPage, ulong offset) => Assert.Equal(epcPage, _pages[offset]);
+    public void Freeze(int epcPage, ulong offset)
+    {
+        Assert.Equal(epcPage, _pages[offset]);
+        _frozen.Add(offset);
+    }
+
+    public void Thaw(int epcPage, ulong offset)
+    {
+        Assert.Equal(epcPage, _pages[offset]);
+        _frozen.Remove(offset);
+    }
 
     public void Stage(int epcPage) => platform.Attach(epcPage);
 
