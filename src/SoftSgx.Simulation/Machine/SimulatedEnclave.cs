@@ -94,7 +94,7 @@ public sealed class SimulatedEnclave
     /// <returns>ENOMEM if the EPC is full for good.</returns>
     public Errno AddPageOnTouch(ulong page)
     {
-        PageAdder adder = new(Kernel, in s_regular, _memory, _noContents, Errno.EIO);
+        PageAdder adder = new(Kernel, in s_regular, _memory, _noContents, DeviceAbi.Mainline);
         return adder.Add(page * EpcPool.PageSize, BuilderMemory.SourceAddress, measure: 0);
     }
 
