@@ -136,10 +136,11 @@ public sealed partial class SgxSubsystem
     /// </returns>
     internal FaultOutcome TryAllocateForFault(PageType type, out int page)
     {
+        bool mayFree = Reclaimer.IsReleaseUnderWay; // asked first: what it returned meanwhile is found
         bool found = Pool.TryAllocate(type, out page, Options.CurrentNode());
         Reclaimer.WakeIfLow();
         return found ? FaultOutcome.Present
-            : Reclaimer.CanReclaim ? FaultOutcome.Retry
+            : mayFree || Reclaimer.CanReclaim ? FaultOutcome.Retry
             : FaultOutcome.Exhausted;
     }
 

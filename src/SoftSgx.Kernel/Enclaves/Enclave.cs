@@ -153,6 +153,7 @@ public sealed partial class Enclave
     /// </remarks>
     public void Release()
     {
+        Subsystem.Reclaimer.OnDying(1);
         _dead = true; // an ioctl in progress ends at its next page, and so does the reclaimer
         Subsystem.Reach(SchedulingPoint.Release);
         TakeIoctlFlag();
@@ -174,6 +175,7 @@ public sealed partial class Enclave
         }
         finally
         {
+            Subsystem.Reclaimer.OnDying(-1);
             Volatile.Write(ref _ioctlInProgress, 0);
         }
     }

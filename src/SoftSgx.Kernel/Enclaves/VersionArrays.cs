@@ -1,4 +1,3 @@
-using System.Numerics;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Kernel;
@@ -20,18 +19,16 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
     public const int SGX_VA_SLOT_COUNT = 512;
 
     private const int NoPage = -1;
-    private const int WordsPerPage = SGX_VA_SLOT_COUNT / 64;
 
     private readonly List<int> _pages = [];
-    private ulong[] _taken = []; // a bit for each slot
-    private int _firstFreeWord;
+    private readonly SlotBitmap _slots = new();
     private int _pageCount;
 
     /// <summary>Number of version-array pages.</summary>
     public int Count => _pages.Count;
 
     /// <summary>Slots that hold the version of a page.</summary>
-    public int TakenSlots { get; private set; }
+    public int TakenSlots => _slots.Taken;
 
     /// <summary>Counts one more enclave page, and gets an EPC page for a new array if that is the first it needs a slot in.</summary>
     /// <param name="added">The page, to be given to <see cref="Add"/> or <see cref="Undo"/>; −1 if none is needed.</param>
@@ -100,11 +97,7 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
         }
 
         _pages.Add(added);
-        int words = _pages.Count * WordsPerPage;
-        if (_taken.Length < words)
-        {
-            Array.Resize(ref _taken, Math.Max(words, _taken.Length * 2));
-        }
+        _slots.Add(SGX_VA_SLOT_COUNT);
     }
 
     /// <summary>Takes <see cref="Grow"/> back: the enclave page does not come after all, and <see cref="Add"/> was not called.</summary>
@@ -121,28 +114,12 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
     /// <summary>Takes a free slot. There is one for every page of the enclave. Under the enclave's lock.</summary>
     public int TakeSlot()
     {
-        for (int word = _firstFreeWord; word < _pages.Count * WordsPerPage; word++)
-        {
-            if (_taken[word] != ulong.MaxValue)
-            {
-                int bit = BitOperations.TrailingZeroCount(~_taken[word]);
-                _taken[word] |= 1UL << bit;
-                _firstFreeWord = word;
-                TakenSlots++;
-                return (word * 64) + bit;
-            }
-        }
-
-        throw new InvalidOperationException("The enclave has more pages than slots in its version arrays.");
+        int slot = _slots.Take();
+        return slot >= 0 ? slot : throw new InvalidOperationException("The enclave has more pages than slots in its version arrays.");
     }
 
     /// <summary>Gives a slot back, which the processor has emptied or is never to find used. Under the enclave's lock.</summary>
-    public void ReturnSlot(int slot)
-    {
-        _taken[slot / 64] &= ~(1UL << (slot % 64));
-        _firstFreeWord = Math.Min(_firstFreeWord, slot / 64);
-        TakenSlots--;
-    }
+    public void ReturnSlot(int slot) => _slots.Return(slot);
 
     /// <summary>Where a slot is.</summary>
     /// <param name="slot">Its number.</param>
@@ -155,10 +132,8 @@ internal sealed class VersionArrays(SgxSubsystem subsystem)
     {
         _pages.ForEach(Free);
         _pages.Clear();
-        _taken = [];
-        _firstFreeWord = 0;
+        _slots.Clear();
         _pageCount = 0;
-        TakenSlots = 0;
     }
 
     private void Free(int page)

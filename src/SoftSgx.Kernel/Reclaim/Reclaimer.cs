@@ -36,6 +36,7 @@ public sealed class Reclaimer : IDisposable
     private volatile bool _stopping;
     private long _progress;
     private int _detached;
+    private int _dying;
     private int _unusable; // candidates in a row that a logical processor holds
 
     internal Reclaimer(SgxSubsystem subsystem, EpcPageLinks links, ReclaimSettings settings)
@@ -190,6 +191,15 @@ public sealed class Reclaimer : IDisposable
             _unusable = 0;
         }
     }
+
+    /// <summary>
+    /// An enclave is about to return its pages: the reclaimer leaves them alone, so for a moment nothing may be reclaimable although
+    /// the EPC is not full for good. (An ioctl must not wait for that moment to end: it may be what the end waits for.)
+    /// </summary>
+    internal bool IsReleaseUnderWay => Volatile.Read(ref _dying) > 0;
+
+    /// <summary>An enclave is about to return its pages (1), or has done so (−1).</summary>
+    internal void OnDying(int change) => Interlocked.Add(ref _dying, change);
 
     /// <summary>A logical processor left an enclave or an enclave ended: what was unusable may not be any more.</summary>
     internal void OnReleased() => Volatile.Write(ref _unusable, 0);

@@ -143,6 +143,15 @@ public sealed class SimulatedAddressSpace : IEnclaveAddressSpace
         }
     }
 
+    /// <summary>No thread can change the page, nor read it unless <see cref="ReadsOutliveZap"/> lets it.</summary>
+    internal bool IsZapped(ulong page)
+    {
+        lock (_lock)
+        {
+            return ReadsOutliveZap ? !_table.IsWritable(page) : !_table.IsPresent(page);
+        }
+    }
+
     /// <summary>The kernel publishes a page for a fault of this address space.</summary>
     internal void Map(ulong page)
     {

@@ -90,6 +90,11 @@ public sealed class SimulatedInode : IEnclaveInode
         if (_epc.WithContents)
         {
             byte[] frame = FrameOf(epcPage, offset);
+            foreach (SimulatedAddressSpace mapping in Volatile.Read(ref _mappings))
+            {
+                Check(mapping.IsZapped(offset / EpcPool.PageSize), "has a page to be frozen that an address space can still use", offset);
+            }
+
             byte[] copy = _epc.NewFrame();
             frame.CopyTo(copy, 0);
             Check(_epc.Detach(epcPage) == frame, "has a frozen page", offset);
