@@ -52,6 +52,41 @@ public sealed class HostileTests
     }
 
     [EndToEndTheory]
+    [InlineData("arguments")]
+    [InlineData("descriptors")]
+    [InlineData("ranges")]
+    [InlineData("image")]
+    [InlineData("file")]
+    [InlineData("helpers")]
+    [InlineData("signals")]
+    [InlineData("storm")]
+    [InlineData("exec")]
+    [InlineData("no-descriptors")]
+    [InlineData("no-addresses")]
+    [InlineData("many")]
+    [InlineData("tracing")]
+    public void Who_attacks_the_supervisor_harms_nobody_beside(string how)
+    {
+        _ = Machine.BuildWithEnclave("enclaves"); // whose enclave it is
+        string hostile = Machine.BuildWithEnclave("hostile");
+        int seconds = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? 60 : 2;
+        using TemporaryFolder folder = Machine.NewFolder();
+        string script =
+            $"""
+            {hostile} innocent &
+            while [ ! -e ready ]; do sleep 0.01; done
+            {hostile} {how} {seconds} >attack
+            echo "attack: $?" >>attack
+            touch stop
+            wait $!
+            cat attack
+            """;
+        Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--epc", "2M", "sh", "-c", script], folder: folder.Path, seconds: 120 + seconds).Ended("exit 0");
+        Assert.Equal("innocent: well\nattack: 0\n", outcome.Text);
+        Assert.Equal("", outcome.ErrorText);
+    }
+
+    [EndToEndTheory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
