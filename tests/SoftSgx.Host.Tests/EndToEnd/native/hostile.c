@@ -457,8 +457,10 @@ static int no_descriptors(void)
 	}
 	setrlimit(RLIMIT_NOFILE, &old);
 	must_work();
-	if (failed != 37)
-		die("EMFILE");
+	if (failed != 37) {
+		printf("EMFILE %d times\n", failed);
+		return 1;
+	}
 	return 0;
 }
 
