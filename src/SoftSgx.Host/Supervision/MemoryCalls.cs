@@ -105,6 +105,10 @@ internal sealed class MemoryCalls
             {
                 Remap(calls, thread.CallRegs.R8, owner, start, end);
             }
+            if (thread.Space.Paging is null && _paging.Prepare(thread, calls) == 0 && owner.Enclave.IsCreated)
+            {
+                _paging.StartAgeing(thread, calls); // the descriptor was inherited, and nothing was mapped yet
+            }
             long result = Open(calls, thread, thread.CallRegs.R8, new EnclaveMapping(start, end, protection, owner));
             if (result < 0)
             {

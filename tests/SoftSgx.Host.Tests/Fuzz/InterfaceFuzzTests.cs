@@ -70,6 +70,11 @@ public sealed class InterfaceFuzzTests
         {
             report.Append("    ").Append(line).Append('\n');
         }
+        report.Append("    calls:\n");
+        foreach (Call call in shortest)
+        {
+            report.Append("    ").Append(call.Name == "sig" ? "sig" : call.ToString()).Append('\n');
+        }
         report.Append(at < 0 ? "    (as expected this time)\n" : $"    expected: {shortest[at]} = {expected[at]}\n");
     }
 }
