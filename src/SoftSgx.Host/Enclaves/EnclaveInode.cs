@@ -97,6 +97,15 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
         return true;
     }
 
+    /// <summary>Reads from a page; zeros if it is not in the inode.</summary>
+    internal bool TryRead(ulong offset, Span<byte> destination)
+    {
+        fixed (byte* p = destination)
+        {
+            return Libc.PRead(_fd, p, (nuint)destination.Length, (long)offset) == destination.Length;
+        }
+    }
+
     /// <inheritdoc/>
     public void InsertPage(int epcPage, ulong offset)
     {

@@ -12,13 +12,8 @@ namespace SoftSgx.Host.Supervision;
 internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposable
 {
     private readonly MemoryMap _map = new();
-    private readonly IEpcFrames _frames;
 
-    internal AddressSpace(TraceeMemory memory, IEpcFrames frames)
-    {
-        Memory = memory;
-        _frames = frames;
-    }
+    internal AddressSpace(TraceeMemory memory) => Memory = memory;
 
     internal TraceeMemory Memory { get; }
 
@@ -86,19 +81,44 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         return true;
     }
 
-    /// <summary>Reads enclave memory from the EPC pages themselves, up to the end of a page at most; false outside enclaves.</summary>
+    /// <summary>
+    /// Reads enclave memory from the inode, up to the end of a page at most, loading the page if it is out; false outside enclaves and
+    /// where there is no page.
+    /// </summary>
     private bool TryReadEnclave(ulong address, Span<byte> destination, out int read)
     {
+        const int MaximumAttempts = 1000;
         read = 0;
-        int page = Enclaves.TryFind(address, out EnclaveMapping mapping) ? mapping.Owner.Enclave.EpcPageAt(address) : -1;
-        if (page < 0)
+        if (!Enclaves.TryFind(address, out EnclaveMapping mapping))
         {
             return false;
         }
-        ReadOnlySpan<byte> rest = _frames.Frame(page)[(int)(address % Native.PageSize)..];
-        read = Math.Min(rest.Length, destination.Length);
-        rest[..read].CopyTo(destination);
-        return read > 0;
+        Enclave enclave = mapping.Owner.Enclave;
+        Span<byte> rest = destination[..(int)Math.Min((ulong)destination.Length, Native.PageSize - (address % Native.PageSize))];
+        for (int attempt = 0; attempt < MaximumAttempts; attempt++)
+        {
+            int page = enclave.EpcPageAt(address);
+            if (page >= 0)
+            {
+                // A page that leaves meanwhile is read as zeros: then it is not there any more afterwards.
+                if (mapping.Owner.Inode.TryRead(address - enclave.Base, rest) && enclave.EpcPageAt(address) == page)
+                {
+                    read = rest.Length;
+                    return read > 0;
+                }
+                continue;
+            }
+            FaultOutcome outcome = enclave.TryFindPage(address, out _) ? enclave.HandleFault(address, PageProtection.None, null) : FaultOutcome.Absent;
+            if (outcome == FaultOutcome.Retry)
+            {
+                Thread.Sleep(1); // until the batch that it is in is done, and there is room again
+            }
+            else if (outcome != FaultOutcome.Present)
+            {
+                return false;
+            }
+        }
+        return false;
     }
 
     /// <summary>
@@ -125,7 +145,7 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     public SourceMapping FindMapping(ulong address) => _map.Find(Tid, address);
 
     /// <summary>The address space of a forked child: the same mappings, its own memory.</summary>
-    internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid), _frames)
+    internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid))
     {
         VdsoBase = VdsoBase,
         CpuidSites = [.. CpuidSites],

@@ -3,7 +3,6 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Vdso;
-using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -19,11 +18,8 @@ internal sealed class ProgramImage
     private readonly VdsoImage _vdso;
     private readonly VdsoData _data = new();
 
-    private readonly IEpcFrames _frames;
-
-    internal ProgramImage(IEpcFrames frames)
+    internal ProgramImage()
     {
-        _frames = frames;
         _vdso = VdsoImage.Build(OwnVdso(), VdsoData.Size);
     }
 
@@ -50,7 +46,7 @@ internal sealed class ProgramImage
     }
 
     /// <summary>The address space of a thread before anything is prepared in it, or of a program that is not 64-bit.</summary>
-    internal AddressSpace Unprepared(int tid) => new(TraceeMemory.Open(tid), _frames);
+    internal static AddressSpace Unprepared(int tid) => new(TraceeMemory.Open(tid));
 
     /// <summary>
     /// Makes the address space of a thread that just execed. In a program that is not 64-bit nothing is prepared, and
@@ -74,7 +70,7 @@ internal sealed class ProgramImage
                 memory.Poke(slot, BitConverter.GetBytes(image));
             }
         }
-        AddressSpace space = new(memory, _frames) { VdsoBase = image };
+        AddressSpace space = new(memory) { VdsoBase = image };
         if (!thread.IsForeign)
         {
             PatchMappedCode(space);

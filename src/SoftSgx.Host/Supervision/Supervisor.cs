@@ -50,7 +50,7 @@ internal sealed class Supervisor
     internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, Action<string> warn)
     {
         _subsystem = subsystem;
-        _image = new ProgramImage(platform);
+        _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
         _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, warn);
@@ -76,7 +76,7 @@ internal sealed class Supervisor
     {
         _program = pid;
         _verdicts.Attach();
-        _threads.Add(pid, new TracedThread(pid, _image.Unprepared(pid), dispositions));
+        _threads.Add(pid, new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions));
         while (_threads.Count > 0)
         {
             TakeVerdicts();
