@@ -97,6 +97,29 @@ public sealed class PagingTests
         Assert.Equal("done\n", outcome.Text);
     }
 
+    [EndToEndTheory]
+    [InlineData("dd if=/dev/zero of=$fd bs=4096 count=1200 conv=notrunc", "refused: some, wrong: 0")]
+    [InlineData("dd if=/dev/urandom of=$fd bs=4096 count=1200 conv=notrunc", "refused: some, wrong: 0")]
+    [InlineData("truncate -s 0 $fd", "refused: none, wrong: 0")]
+    public void What_is_changed_in_the_backing_store_is_refused_and_never_seen(string attack, string said)
+    {
+        string script = $$"""
+            mkfifo in out
+            $RUN --epc {{Epc}} '{{Program}}' tampered 1200 <in >out &
+            exec 3>in 4<out
+            read ready <&4
+            for fd in /proc/$!/fd/*; do
+                case $(readlink $fd) in */memfd:sgx-backing*) {{attack}} 2>/dev/null;; esac
+            done
+            echo go >&3
+            cat <&4
+            wait $! && echo ended
+            """;
+        using TemporaryFolder folder = Machine.NewFolder();
+        Outcome outcome = Machine.Run(["/bin/sh", "-c", $"RUN='{Machine.Softsgx} run'; {script}"], folder: folder.Path).Ended("exit 0");
+        Assert.Equal($"{said}\nended\n", outcome.Text);
+    }
+
     /// <summary>
     /// A soak runs a million pages out and in. When the last enclave has ended nothing is left in the EPC or in a backing store.
     /// </summary>
