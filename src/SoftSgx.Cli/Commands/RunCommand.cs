@@ -2,8 +2,10 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using SoftSgx.Cli.Options;
 using SoftSgx.Cli.Stats;
+using SoftSgx.Cli.Tracing;
 using SoftSgx.Host;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 
 namespace SoftSgx.Cli.Commands;
 
@@ -42,6 +44,20 @@ internal static class RunCommand
         HelpName = "text|json|FILE",
     };
 
+    private static readonly Option<string> s_trace = new("--trace")
+    {
+        Description = "Say line by line what the program does with SGX, as strace does: on standard error, or --trace=FILE: text, or JSON if it ends in .json. --trace=json: JSON on standard error.",
+        HelpName = "text|json|FILE",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Option<string> s_traceOnly = new("--trace-only")
+    {
+        Description = "Trace these kinds of events only: any of call,encls,enclu,exit,signal,fault,paging,process.",
+        HelpName = "KIND[,KIND…]",
+        CustomParser = static result => Parsed(result, TraceOption.Parse(Text(result), out _), Text(result)),
+    };
+
     private static readonly Option<bool> s_sgx1 = new("--sgx1")
     {
         Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
@@ -71,6 +87,8 @@ internal static class RunCommand
           softsgx run --epc 64M ./my-enclave-app
           softsgx run --epc 64M@0,64M@1 ./my-enclave-app         two sections, on two NUMA nodes
           softsgx run --epc 16M --stats text ./my-enclave-app    what does a small EPC cost?
+          softsgx run --trace ./my-enclave-app                   every ioctl, leaf, exit and fault, line by line
+          softsgx run --trace=trace.json --trace-only call,enclu ./my-enclave-app
           softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
           softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
@@ -78,12 +96,12 @@ internal static class RunCommand
 
         --reclaim: an allocation that leaves fewer than low free pages starts the reclaimer, which looks at batch pages at a time until
         high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
-        statistics mean is in docs/statistics.md.
+        statistics mean is in docs/statistics.md, what the lines of a trace mean in docs/trace.md.
 
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_sgx1, s_genuineIntel];
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_sgx1, s_genuineIntel];
 
     internal static Command Create()
     {
@@ -121,7 +139,19 @@ internal static class RunCommand
         {
             options = options with { Ended = StatsTarget.Open(stats).Write };
         }
-        return ProgramRunner.Run(options, Messages.Error);
+        using TraceTarget? trace = OpenTrace(result);
+        return ProgramRunner.Run(options with { Trace = trace }, Messages.Error);
+    }
+
+    private static TraceTarget? OpenTrace(ParseResult result)
+    {
+        string? only = result.GetValue(s_traceOnly);
+        TraceKinds kinds = TraceKinds.All;
+        if (only is not null)
+        {
+            _ = TraceOption.Parse(only, out kinds);
+        }
+        return only is null && result.GetResult(s_trace) is null ? null : TraceTarget.Open(result.GetValue(s_trace), kinds);
     }
 
     private static string Text(ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
@@ -148,7 +178,7 @@ internal static class RunCommand
         int at = 1;
         while (at < args.Length && args[at].StartsWith('-') && args[at] != "--")
         {
-            at += s_options.Any(option => option.Name == args[at] && option.ValueType != typeof(bool)) ? 2 : 1;
+            at += s_options.Any(option => option.Name == args[at] && option.Arity.MinimumNumberOfValues > 0) ? 2 : 1;
         }
         return at >= args.Length || args[at] == "--" ? args : [.. args[..at], "--", .. args[at..]];
     }

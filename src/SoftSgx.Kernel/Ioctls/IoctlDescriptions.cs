@@ -70,7 +70,7 @@ internal static class IoctlDescriptions
 
         e.Add("addr", add.Addr, null).Add("src", add.Src, null);
         AddSecInfo(e, add.SecInfo, memory);
-        e.Add("mrMask", add.MrMask);
+        e.Add("mrMask", (ulong)add.MrMask);
     }
 
     /// <summary>SGX_IOC_ENCLAVE_INIT: the SIGSTRUCT.</summary>
@@ -86,10 +86,10 @@ internal static class IoctlDescriptions
         {
             e.Add("enclaveHash", signature.EnclaveHash.ToString())
                 .Add("mrSigner", Convert.ToHexStringLower(SHA256.HashData(Bytes.Of(in signature.Modulus))))
-                .Add("isvProdId", signature.IsvProdId, TraceFormat.Decimal)
-                .Add("isvSvn", signature.IsvSvn, TraceFormat.Decimal)
-                .Add("vendor", signature.Vendor)
-                .Add("date", signature.Date)
+                .Add("isvProdId", signature.IsvProdId)
+                .Add("isvSvn", signature.IsvSvn)
+                .Add("vendor", (ulong)signature.Vendor)
+                .Add("date", (ulong)signature.Date)
                 .Add("attributes", TraceNames.Flags(signature.Attributes.Flags))
                 .Add("attributeMask", TraceNames.Flags(signature.AttributeMask.Flags))
                 .Add("xfrm", TraceNames.Flags((XFeatureMask)signature.Attributes.Xfrm))

@@ -92,7 +92,7 @@ public sealed class TraceEvent(TraceKinds kind, string name)
             case ExceptionVector.PF:
                 return Add("errorCode", TraceNames.Of((PageFaultError)fault.ErrorCode)).Add("address", fault.Address, enclave);
             case ExceptionVector.GP or ExceptionVector.SS or ExceptionVector.NP or ExceptionVector.CP:
-                return Add("errorCode", fault.ErrorCode);
+                return Add("errorCode", (ulong)fault.ErrorCode);
             default:
                 return this;
         }
