@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using SoftSgx.Cli.Explain;
 using SoftSgx.Cli.Options;
 using SoftSgx.Cli.Stats;
 using SoftSgx.Cli.Tracing;
 using SoftSgx.Host;
+using SoftSgx.Host.Explain;
 using SoftSgx.Kernel;
 using SoftSgx.Kernel.Tracing;
 
@@ -58,6 +60,13 @@ internal static class RunCommand
         CustomParser = static result => Parsed(result, TraceOption.Parse(Text(result), out _), Text(result)),
     };
 
+    private static readonly Option<string> s_explain = new("--explain")
+    {
+        Description = "Say first what this machine can and cannot enforce, and why; --explain=json for scripts. Needs no program.",
+        HelpName = "text|json",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
     private static readonly Option<bool> s_sgx1 = new("--sgx1")
     {
         Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
@@ -71,7 +80,7 @@ internal static class RunCommand
     private static readonly Argument<string[]> s_program = new("program")
     {
         Description = "The program to run, and its arguments.",
-        Arity = ArgumentArity.OneOrMore,
+        Arity = ArgumentArity.ZeroOrMore, // with --explain; else one or more
         HelpName = "program args",
     };
 
@@ -89,6 +98,7 @@ internal static class RunCommand
           softsgx run --epc 16M --stats text ./my-enclave-app    what does a small EPC cost?
           softsgx run --trace ./my-enclave-app                   every ioctl, leaf, exit and fault, line by line
           softsgx run --trace=trace.json --trace-only call,enclu ./my-enclave-app
+          softsgx run --explain                                  what holds on this machine, and what does not
           softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
           softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
@@ -101,7 +111,7 @@ internal static class RunCommand
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_sgx1, s_genuineIntel];
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_genuineIntel];
 
     internal static Command Create()
     {
@@ -111,12 +121,36 @@ internal static class RunCommand
             command.Add(option);
         }
         command.Add(s_program);
+        command.Validators.Add(static result =>
+        {
+            string? form = result.GetResult(s_explain) is null ? null : result.GetValue(s_explain) ?? "text";
+            if (form is not (null or "text" or "json"))
+            {
+                result.AddError($"--explain: '{form}' is no form: give text or json.");
+            }
+            else if (form is null && result.GetValue(s_program) is null or { Length: 0 })
+            {
+                result.AddError("Give a program to run.");
+            }
+        });
         command.SetAction(Run);
         return command;
     }
 
     private static int Run(ParseResult result)
     {
+        string[] program = result.GetValue(s_program) ?? [];
+        if (result.GetResult(s_explain) is not null)
+        {
+            HostFacts host = HostProbe.Look();
+            string text = result.GetValue(s_explain) == "json" ? ExplainListing.Json(host, Explanation.Of(host)) : ExplainListing.Text(host, Explanation.Of(host));
+            if (program.Length == 0)
+            {
+                Console.Out.Write(text);
+                return host.CanRun ? 0 : ProgramRunner.ExitOwnFailure;
+            }
+            StandardError.Write(text); // standard output is the program's
+        }
         RunOptions options = new()
         {
             Epc = result.GetValue(s_epc) ?? s_defaults.Epc,
@@ -124,7 +158,7 @@ internal static class RunCommand
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
             Sgx1 = result.GetValue(s_sgx1),
             GenuineIntel = result.GetValue(s_genuineIntel),
-            ArgumentCount = result.GetValue(s_program)!.Length,
+            ArgumentCount = program.Length,
         };
         // An EPC that is too small for the default watermarks is as it would be with Linux.
         if (result.GetResult(s_reclaim) is not null && ReclaimOption.Misfit(options.Reclaim, options.Epc) is string reclaim)
