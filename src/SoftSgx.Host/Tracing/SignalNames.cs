@@ -16,6 +16,8 @@ internal static class SignalNames
         "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
     ];
 
+    private static readonly string[] s_childCodes = ["CLD_EXITED", "CLD_KILLED", "CLD_DUMPED", "CLD_TRAPPED", "CLD_STOPPED", "CLD_CONTINUED"];
+
     /// <summary>The name of a signal.</summary>
     internal static string Of(int signal) =>
         signal >= 1 && signal <= s_names.Length ? s_names[signal - 1]
@@ -36,6 +38,7 @@ internal static class SignalNames
         (SIGILL, ILL_ILLOPN) => "ILL_ILLOPN",
         (SIGFPE, FPE_INTDIV) => "FPE_INTDIV",
         (SIGTRAP, TRAP_BRKPT) => "TRAP_BRKPT",
+        (SIGCHLD, >= 1 and <= 6) => s_childCodes[info.Code - 1],
         _ => info.Code.ToString(CultureInfo.InvariantCulture),
     };
 }

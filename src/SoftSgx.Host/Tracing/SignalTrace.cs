@@ -23,7 +23,7 @@ internal static class SignalTrace
         {
             e.Add("address", info.Address, EnclaveAt(space, info.Address));
         }
-        else if (info.Code <= 0)
+        else if (info.Code <= 0 || info.Signal == Interop.Native.SIGCHLD)
         {
             e.Add("pid", info.SenderPid);
         }
