@@ -2,8 +2,10 @@ using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Host.Vdso;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -19,10 +21,12 @@ internal sealed class EnclaveTransitions
 
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
+    private readonly ITrace? _trace;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ITrace? trace)
     {
+        _trace = trace;
         _subsystem = subsystem;
         _image = image;
     }
@@ -220,6 +224,7 @@ internal sealed class EnclaveTransitions
         {
             return false;
         }
+        _trace?.Reported(thread.Space, regs.Rax, fault);
         regs.Rdi = fault.Vector;
         regs.Rsi = fault.ErrorCode;
         regs.Rdx = fault.Address;
@@ -228,8 +233,9 @@ internal sealed class EnclaveTransitions
         return true;
     }
 
-    private static void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info)
+    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info)
     {
+        _trace?.Delivered(thread.Space, info);
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
             _ = thread.Continue(info.Signal);
