@@ -1,5 +1,6 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Vdso;
@@ -19,12 +20,14 @@ internal sealed class EnclaveTransitions
 
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
+    private readonly ProgramPaging _paging;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging)
     {
         _subsystem = subsystem;
         _image = image;
+        _paging = paging;
     }
 
     /// <summary>The bytes of ENCLU.</summary>
@@ -178,7 +181,7 @@ internal sealed class EnclaveTransitions
         else if (!ReportByVdso(thread, ref regs, enclu == TrapReturn(thread.Space), fault, forced))
         {
             Translate(ref info, fault, enclu);
-            Deliver(thread, ref regs, ref info);
+            Deliver(thread, ref regs, ref info, forced);
         }
     }
 
@@ -207,7 +210,7 @@ internal sealed class EnclaveTransitions
             }
             Translate(ref info, fault, regs.Rip);
         }
-        Deliver(thread, ref regs, ref info);
+        Deliver(thread, ref regs, ref info, forced);
     }
 
     /// <summary>
@@ -228,8 +231,18 @@ internal sealed class EnclaveTransitions
         return true;
     }
 
-    private static void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info)
+    /// <summary>
+    /// Lets the thread go on with a signal. Of an exception it is one that the kernel forces; if it stopped the thread by another
+    /// (<paramref name="forced"/>), and that or this one is blocked or ignored, the thread has to fault once more to have it forced.
+    /// </summary>
+    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, ForcedSignal forced)
     {
+        if (!forced.CanBecome(thread, info.Signal))
+        {
+            _ = forced.Undo(thread, _image, ref regs);
+            _paging.Raise(thread, regs, info);
+            return;
+        }
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
             _ = thread.Continue(info.Signal);
