@@ -14,6 +14,9 @@ internal sealed class ProgramPaging
     /// <summary>An address that is none: where there is no page to raise SIGBUS with, the access to it at least raises a signal.</summary>
     private const ulong NonCanonical = 1UL << 63;
 
+    /// <summary>RFLAGS.TF</summary>
+    private const ulong TrapFlag = 1 << 8;
+
     private readonly ProgramImage _image;
     private readonly Pager _pager;
     private readonly Dictionary<int, AgeingProcess> _ageing = [];
@@ -153,7 +156,7 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>
-    /// Has the kernel force SIGSEGV, SIGBUS or SIGILL on a thread outside of enclaves, with the handler's view of registers and signal given. If
+    /// Has the kernel force SIGSEGV, SIGBUS, SIGILL or SIGTRAP on a thread outside of enclaves, with the handler's view of registers and signal given. If
     /// another signal comes first the thread goes on without this one: it faults again.
     /// </summary>
     internal void Raise(TracedThread thread, UserRegs regs, in SigInfo info)
@@ -162,7 +165,13 @@ internal sealed class ProgramPaging
         thread.RaisedRegs = regs;
         thread.RaisedInfo = info;
         thread.IsRaising = true;
-        regs.Rip = space.VdsoBase + (ulong)(info.Signal == SIGILL ? _image.Vdso.IllegalOffset : _image.Vdso.ReadByteOffset);
+        regs.Rip = space.VdsoBase + (ulong)(info.Signal switch
+        {
+            SIGILL => _image.Vdso.IllegalOffset,
+            SIGTRAP => _image.Vdso.BreakpointOffset,
+            _ => _image.Vdso.ReadByteOffset,
+        });
+        regs.Eflags &= ~TrapFlag;
         regs.Rdi = info.Signal == SIGBUS ? space.Paging?.Page?.Beyond(0) ?? NonCanonical : NonCanonical;
         regs.OrigRax = ulong.MaxValue;
         if (PtraceCalls.SetRegs(thread.Tid, regs))
@@ -185,7 +194,7 @@ internal sealed class ProgramPaging
         thread.IsRaising = false;
         isRaised = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
-        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
+        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL or SIGTRAP) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
             || !info.IsSynchronousFault)
         {
             return status.StopSignal;

@@ -16,6 +16,7 @@ public sealed class InterfaceTests
     [InlineData("identity")]
     [InlineData("raw_enclu")]
     [InlineData("raw_signals")]
+    [InlineData("raw_state")]
     public void Every_check_holds_but_the_known_limits(string program)
     {
         Outcome outcome = Machine.Supervised(Machine.BuildNativeTest(program));
