@@ -64,7 +64,7 @@ internal sealed class Supervisor
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging);
-        _transitions = new EnclaveTransitions(subsystem, _image, trace);
+        _transitions = new EnclaveTransitions(subsystem, _image, _paging, trace);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -161,7 +161,16 @@ internal sealed class Supervisor
 
     private void OnStop(TracedThread thread, WaitStatus status)
     {
-        int signal = thread.IsRaising ? _paging.EndRaise(thread, status) : status.StopSignal;
+        int signal = status.StopSignal;
+        if (thread.IsRaising)
+        {
+            signal = _paging.EndRaise(thread, status, out bool isRaised);
+            if (isRaised)
+            {
+                _ = thread.Continue(signal);
+                return;
+            }
+        }
         if (status.IsSyscallStop)
         {
             OnCallEnd(thread);

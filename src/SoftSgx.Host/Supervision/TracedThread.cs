@@ -71,8 +71,11 @@ internal sealed class TracedThread
     /// Lets the thread go on, with a signal or none. Inside an enclave there are no system calls: one that is tried stops the thread
     /// and is not executed.
     /// </summary>
-    internal bool Continue(int signal = 0) =>
-        Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+    internal bool Continue(int signal = 0)
+    {
+        Dispositions.OnDelivered(signal);
+        return Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+    }
 
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;
@@ -91,4 +94,7 @@ internal sealed class TracedThread
 
     /// <summary>The registers that it had at that access.</summary>
     internal UserRegs RaisedRegs;
+
+    /// <summary>What the signal raised shall say, where that is known already; otherwise it is a fault still to be looked at.</summary>
+    internal SigInfo? RaisedInfo { get; set; }
 }
