@@ -53,7 +53,7 @@ public sealed partial class TraceTests
             @"ENCLU\[EENTER\]\(.*\) = 0 \{cssa=1\}",
             @"ENCLU\[ERESUME\]\(tcs=0x[0-9a-f]+\(\+0xf000\), aep=0x[0-9a-f]+\) = 0",
             @"AEX #UD \{.*\}",
-            @"AEX #PF \{errorCode=P\|W\|U, address=0x[0-9a-f]+\(\+0x2000\), rip=.*\}",
+            @"AEX #PF \{errorCode=P\|W\|U, address=0x[0-9a-f]+\(\+0x2[0-9a-f]{3}\), rip=.*\}",
             @"--- vdso-exception \{leaf=ERESUME, vector=#PF, errorCode=P\|W\|U, address=0x[0-9a-f]+\(\+0x2000\)\} ---",
         ];
         string[] lines = File.ReadAllLines(file);
