@@ -79,6 +79,17 @@ static bool write_word(uint64_t address, uint64_t value)
 	       result == TEST_MAGIC;
 }
 
+static void write_words(uint64_t address, const void *words, unsigned int n)
+{
+	uint64_t word;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		memcpy(&word, (const uint8_t *)words + 8 * i, 8);
+		write_word(address + 8 * i, word);
+	}
+}
+
 static void expect_word(uint64_t address, uint64_t value, const char *name)
 {
 	uint64_t got = ~value;
@@ -434,8 +445,7 @@ static void test_new_thread(void)
 	thread.exception_top = own - e.base;
 	thread.ssa = ssa - e.base;
 	thread.tcs = tcs_page - e.base;
-	for (i = 0; i < sizeof(thread) / 8; i++)
-		write_word(own + 8 * i, ((uint64_t *)&thread)[i]);
+	write_words(own, &thread, sizeof(thread) / 8);
 	tcs.ossa = ssa - e.base;
 	tcs.nssa = 2;
 	tcs.oentry = e.entry;
@@ -443,8 +453,7 @@ static void test_new_thread(void)
 	tcs.ogsbase = own - e.base;
 	tcs.fslimit = 0xffffffff;
 	tcs.gslimit = 0xffffffff;
-	for (i = 0; i < 9; i++)
-		write_word(tcs_page + 8 * i, ((uint64_t *)&tcs)[i]);
+	write_words(tcs_page, &tcs, 9);
 
 	expect(change_type(e.fd, tcs_page, PAGE, TYPE_TCS), 0,
 	       "MODIFY_TYPES to TCS");
