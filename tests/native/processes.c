@@ -99,6 +99,8 @@ static void test_many_threads(void)
 		go_inside(&stays[i], i, i & 1);
 	expect(i, THREADS, "many threads are inside at once");
 	for (i = 0; i < THREADS; i++)
+		stays[i].wait.leave = 1;
+	for (i = 0; i < THREADS; i++)
 		wrong += come_out(&stays[i]) != TEST_MAGIC;
 	expect(wrong, 0, "many threads: all come out");
 }

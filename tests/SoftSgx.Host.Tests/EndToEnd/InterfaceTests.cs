@@ -41,6 +41,7 @@ public sealed class InterfaceTests
     [InlineData("aex_notify", "--epc", "1M")]
     [InlineData("processes", "--epc", "1M")]
     [InlineData("sgx2", "--sgx1")]
+    [InlineData("raw_signals", "--sgx1")]
     [InlineData("aex_notify", "--sgx1")]
     public void Every_check_holds_on_other_machines(string program, params string[] options)
     {
