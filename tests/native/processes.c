@@ -335,6 +335,43 @@ static void test_unmap(void)
 	expect_true(works(CALLER), "munmap: the enclave is well");
 }
 
+/* How debuggers look: by EDBGRD and EDBGWR, so at debug enclaves only. */
+static void test_debugger(bool debug)
+{
+	const char *name = debug ? "a debug enclave" : "a production enclave";
+	struct enclave_options options = { .debug = debug, .threads = 2 };
+	uint64_t value = 0, place, flags = SGX_TCS_DBGOPTIN;
+	int memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	struct enclave other;
+	struct iovec local = { &value, 8 }, remote = { NULL, 8 };
+
+	test_enclave(&other, &options);
+	place = test_address(&other, PLACE_ARENA) + 64;
+	remote.iov_base = (void *)place;
+	test_call(&other, 0, TEST_WRITE, place, 4711, &value);
+	value = 0;
+	expect_errno(process_vm_readv(getpid(), &local, 1, &remote, 1, 0),
+		     EFAULT, "%s: process_vm_readv", name);
+	value = 0;
+	if (debug) {
+		expect(pread(memory, &value, 8, place), 8, "%s: read", name);
+		expect(value, 4711, "%s: what it read", name);
+		value = 99;
+		expect(pwrite(memory, &value, 8, place), 8, "%s: write", name);
+		test_call(&other, 0, TEST_READ, place, 0, &value);
+		expect(value, 99, "%s: what it wrote", name);
+		expect(pwrite(memory, &flags, 8, other.tcs[1] + 8), 8,
+		       "%s: write to TCS.FLAGS", name);
+	} else {
+		expect_errno(pread(memory, &value, 8, place), EIO, "%s: read",
+			     name);
+		expect_errno(pwrite(memory, &value, 8, place), EIO, "%s: write",
+			     name);
+	}
+	close(memory);
+	enclave_destroy(&other);
+}
+
 /* The descriptor: duplicated, closed, sent, inherited. */
 static void send_fd(int socket, int fd)
 {
@@ -458,5 +495,7 @@ int main(int argc, char **argv)
 	test_unmap();
 	test_descriptor();
 	enclave_destroy(&e);
+	test_debugger(true);
+	test_debugger(false);
 	return done();
 }
