@@ -376,6 +376,31 @@ static void test_repaired(void)
 	expect_repaired(TEST_SYSCALL, 0, SIGILL, ILL_ILLOPN, aep, 0, "SYSCALL");
 }
 
+/*
+ * A page that was never added but is mapped: without SGX2 there is none to be
+ * had, with it there is one that the enclave has not accepted.
+ */
+static uint64_t absent;
+
+static int absent_signal(void)
+{
+	return e.cpu.sgx2 ? SIGSEGV : SIGBUS;
+}
+
+static void test_absent(void)
+{
+	absent = (e.base + e.source_size + PAGE) & -PAGE;
+	if (mmap((void *)absent, PAGE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, e.fd, 0) == MAP_FAILED)
+		give_up("mmap of a page that was not added failed");
+	expect_repaired(TEST_READ, absent + 0x10, absent_signal(),
+			e.cpu.sgx2 ? SEGV_ACCERR : BUS_ADRERR, absent, 0,
+			"read of a page that was not added");
+	expect_repaired(TEST_WRITE, absent + 0x20, absent_signal(),
+			e.cpu.sgx2 ? SEGV_ACCERR : BUS_ADRERR, absent, 0,
+			"write to a page that was not added");
+}
+
 static void test_once_only(void)
 {
 	struct sigaction now;
@@ -602,6 +627,8 @@ static void test_deaths(void)
 	expect_death(TEST_DIVIDE, 0, 0, SIGFPE, "division by zero");
 	expect_death(TEST_READ, guard, 0, SIGSEGV,
 		     "read of what is not mapped");
+	expect_death(TEST_READ, absent, 0, absent_signal(),
+		     "read of a page that was not added");
 	expect_death(TEST_NOTHING, 0, 8, SIGSEGV,
 		     "EENTER of no TCS");
 }
@@ -616,6 +643,7 @@ int main(void)
 	test_ignored();
 	test_queued();
 	test_repaired();
+	test_absent();
 	test_once_only();
 	test_jump();
 	test_asides();

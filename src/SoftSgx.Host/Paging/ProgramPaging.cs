@@ -1,6 +1,7 @@
 using System.Globalization;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
@@ -46,7 +47,8 @@ internal sealed class ProgramPaging
     internal void PrepareFork(TracedThread thread, in InjectedCalls calls)
     {
         AddressSpace space = thread.Space;
-        if (Prepare(thread, calls) != 0)
+        ForgetNotInherited(space, thread.Tid);
+        if (space.Enclaves.Count == 0 || Prepare(thread, calls) != 0)
         {
             return;
         }
@@ -56,6 +58,21 @@ internal sealed class ProgramPaging
             space.Paging.Add(space.Enclaves[i].Owner);
         }
         StartAgeing(thread, calls);
+    }
+
+    /// <summary>The parent may have kept mappings from its children (MADV_DONTFORK): forgets where the child has nothing.</summary>
+    private static void ForgetNotInherited(AddressSpace space, int tid)
+    {
+        ulong end = 0;
+        foreach (MapsEntry entry in MemoryMap.Read(tid))
+        {
+            space.Enclaves.Remove(end, entry.Start);
+            end = entry.End;
+        }
+        if (end != 0)
+        {
+            space.Enclaves.Remove(end, ulong.MaxValue);
+        }
     }
 
     /// <summary>Starts the ageing process of an address space in which an enclave exists, if it has none yet.</summary>

@@ -70,7 +70,10 @@ internal static class SeccompFilters
 
         a.IfNotEqual(SYS_mprotect, notProtect);
         a.LoadArgumentLow(2);
-        a.IfAnySet(PROT_EXEC, trace);
+        int notExecutable = a.NewLabel();
+        a.IfNoneSet(PROT_EXEC, notExecutable);
+        TraceUnlessOwn(a, allow);
+        a.Place(notExecutable);
         a.Ret(SECCOMP_RET_ALLOW);
         a.Place(notProtect);
 
@@ -113,15 +116,29 @@ internal static class SeccompFilters
         BpfAssembler a = new();
         int trace = a.NewLabel(), allow = a.NewLabel();
         LoadNativeNumber(a, allow);
-        foreach (int number in (int[])[SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_pkey_mprotect, SYS_fstat, SYS_newfstatat, SYS_statx])
+        foreach (int number in (int[])[SYS_mmap, SYS_munmap, SYS_mremap, SYS_pkey_mprotect, SYS_fstat, SYS_newfstatat, SYS_statx])
         {
             a.IfEqual((uint)number, trace);
         }
+        a.IfNotEqual(SYS_mprotect, allow);
+        TraceUnlessOwn(a, allow);
         a.Place(allow);
         a.Ret(SECCOMP_RET_ALLOW);
         a.Place(trace);
         a.Ret(SECCOMP_RET_TRACE);
         return a.Assemble();
+    }
+
+    /// <summary>Ends a path: the call stops unless it is the ageing process's.</summary>
+    private static void TraceUnlessOwn(BpfAssembler a, int allow)
+    {
+        int trace = a.NewLabel();
+        a.LoadArgumentLow(3);
+        a.IfNotEqual(unchecked((uint)VdsoPaging.OwnCallMagic), trace);
+        a.LoadArgumentHigh(3);
+        a.IfEqual((uint)(VdsoPaging.OwnCallMagic >> 32), allow);
+        a.Place(trace);
+        a.Ret(SECCOMP_RET_TRACE);
     }
 
     private static void LoadNativeNumber(BpfAssembler a, int allow)

@@ -19,6 +19,12 @@ namespace SoftSgx.Host.Vdso;
 /// </remarks>
 internal sealed class VdsoPaging
 {
+    /// <summary>
+    /// Fourth argument of the ageing process's mprotect, which takes three: the filters let it pass. It must not stop for the supervisor,
+    /// which waits for it.
+    /// </summary>
+    internal const ulong OwnCallMagic = 0x6765_6761_7867_7373;
+
     private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint)
     {
         Code = code;
@@ -112,6 +118,7 @@ internal sealed class VdsoPaging
         a.jmp(call);
         a.Label(ref protect);
         a.mov(eax, SYS_mprotect);
+        a.mov(r10, OwnCallMagic);
         a.and(edx, PROT_READ | PROT_WRITE | PROT_EXEC);
         a.Label(ref call);
         a.syscall();

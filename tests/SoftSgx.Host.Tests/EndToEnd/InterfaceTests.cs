@@ -19,6 +19,7 @@ public sealed class InterfaceTests
     [InlineData("raw_state")]
     [InlineData("aex_notify")]
     [InlineData("sgx2")]
+    [InlineData("processes")]
     public void Every_check_holds_but_the_known_limits(string program)
     {
         Outcome outcome = Machine.Supervised(Machine.BuildNativeTest(program));
@@ -31,6 +32,21 @@ public sealed class InterfaceTests
         Assert.Equal([], known.Except(failed)); // one that holds now: delete its line in known_limits.txt
         Assert.Equal([], outcome.Left);
         Assert.DoesNotContain("softsgx:", outcome.ErrorText, StringComparison.Ordinal);
+    }
+
+    /// <summary>The same with an EPC that no enclave of theirs fits into, and on a processor without SGX2.</summary>
+    [EndToEndTheory]
+    [InlineData("sgx2", "--epc", "1M")]
+    [InlineData("raw_signals", "--epc", "1M")]
+    [InlineData("aex_notify", "--epc", "1M")]
+    [InlineData("processes", "--epc", "1M")]
+    [InlineData("sgx2", "--sgx1")]
+    [InlineData("raw_signals", "--sgx1")]
+    [InlineData("aex_notify", "--sgx1")]
+    public void Every_check_holds_on_other_machines(string program, params string[] options)
+    {
+        Outcome outcome = Machine.Run([Machine.Softsgx, "run", .. options, Machine.BuildNativeTest(program)]).Ended("exit 0");
+        Assert.Equal([], outcome.Left);
     }
 
     [EndToEndTheory]
