@@ -88,7 +88,7 @@ internal static class Native
 
     // asm-generic/errno*.h
     internal const int
-        EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, EAGAIN = 11, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EACCES = 13,
+        EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENFILE = 23, EMFILE = 24, EAGAIN = 11, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EACCES = 13,
         EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, ENODATA = 61, ENOSYS = 38;
 
     internal const ulong PageSize = 4096;

@@ -8,6 +8,16 @@ internal static class ProcStatus
     /// <summary>True if somebody traces this process.</summary>
     internal static bool IsTraced => Mask("self", "TracerPid") != 0;
 
+    /// <summary>True if a thread is running, waits for a processor, or is in the middle of a call that nothing interrupts.</summary>
+    internal static bool IsRunnable(int tid)
+    {
+        Span<byte> stat = stackalloc byte[64];
+        // "PID (NAME) STATE …"; a name has at most 15 bytes, and may contain a parenthesis.
+        stat = stat[..ProcFile.Read(tid, "stat"u8, stat)];
+        int end = stat.LastIndexOf(") "u8);
+        return end >= 0 && end + 2 < stat.Length && stat[end + 2] is (byte)'R' or (byte)'D';
+    }
+
     /// <summary>A thread's id in its own process-id namespace; -1 if it is gone.</summary>
     internal static int InnermostId(int tid) => LastNumber(tid.ToString(CultureInfo.InvariantCulture), "NSpid");
 

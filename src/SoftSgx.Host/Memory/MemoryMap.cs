@@ -39,6 +39,20 @@ internal sealed class MemoryMap
 
     internal void Invalidate() => _last = default;
 
+    /// <summary>The first address of a range where nothing is mapped; its end if there is none.</summary>
+    internal static ulong EndOfMapped(int tid, ulong start, ulong end)
+    {
+        foreach (MapsEntry entry in Read(tid))
+        {
+            if (start >= end || entry.Start > start)
+            {
+                break;
+            }
+            start = Math.Max(start, entry.End);
+        }
+        return Math.Min(start, end);
+    }
+
     /// <summary>All mappings of a process in order of address; none if it is gone.</summary>
     internal static IEnumerable<MapsEntry> Read(int tid)
     {

@@ -23,8 +23,11 @@ namespace SoftSgx.Host.Paging;
 /// </remarks>
 internal sealed class AgeingProcess
 {
-    /// <summary>Longest time that a command may take: the process may have to wait for a processor.</summary>
+    /// <summary>After so long a look shows whether the process is at work, or waits for a processor: then it gets more time.</summary>
     private const int TimeoutMilliseconds = 100;
+
+    /// <summary>Longest time that a command may take.</summary>
+    private const int LongestMilliseconds = 2_000;
 
     private readonly AgeingPage _page;
     private readonly Lock _gate = new();
@@ -101,7 +104,9 @@ internal sealed class AgeingProcess
         uint done;
         while ((done = Volatile.Read(ref _page.DoneWord)) != number)
         {
-            if (_isDead || Stopwatch.GetElapsedTime(start).TotalMilliseconds >= TimeoutMilliseconds)
+            double elapsed = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            if (_isDead || (elapsed >= TimeoutMilliseconds && (elapsed >= LongestMilliseconds || !ProcStatus.IsRunnable(Tid))
+                && Volatile.Read(ref _page.DoneWord) != number))
             {
                 _isDead = true; // stopped, or its page is gone: no age is better than a wait for each batch
                 return false;

@@ -261,6 +261,10 @@ internal sealed class DeviceCalls
         if (space.Paging is null)
         {
             int errno = _paging.Prepare(thread, calls);
+            if (errno is EMFILE or ENFILE)
+            {
+                return errno;
+            }
             if (errno != 0)
             {
                 _warn(errno == EINVAL
@@ -269,13 +273,22 @@ internal sealed class DeviceCalls
                 return ENODEV;
             }
         }
-        bool isCounted = Reopen(thread, calls, fd);
+        int reopened = Reopen(thread, calls, fd);
+        if (reopened is EMFILE or ENFILE)
+        {
+            return reopened;
+        }
+        bool isCounted = reopened == 0 && (thread.CallOpenFlags & O_ACCMODE) != O_RDONLY;
         _devices.ReleaseUnreferenced();
         EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd, isCounted);
         if (inode is null || _devices.TryFind(inode.Identity, out _))
         {
             inode?.Dispose(); // another thread of the program closed or replaced the descriptor meanwhile
             return EIO;
+        }
+        if (reopened != 0)
+        {
+            _warn("the program has no /proc: its enclaves are released only when it ends");
         }
         if (NoticeAtFirstEnclave is string notice)
         {
@@ -292,18 +305,17 @@ internal sealed class DeviceCalls
     /// The file of memfd_create itself is not counted among the inode's writers, so a lease would not see it
     /// (<see cref="EnclaveInode.IsReferencedByProgram"/>). One that is opened through /proc for writing is.
     /// </remarks>
-    /// <returns>True if the inode's count of writers tells about the program's references.</returns>
-    private bool Reopen(TracedThread thread, in InjectedCalls calls, int fd)
+    /// <returns>Zero, or the errno: then the inode's count of writers does not tell about the program's references.</returns>
+    private int Reopen(TracedThread thread, in InjectedCalls calls, int fd)
     {
         long reopened = _image.Reopen(thread, calls, (ulong)fd, thread.CallOpenFlags);
         if (reopened < 0)
         {
-            _warn("the program has no /proc: its enclaves are released only when it ends");
-            return false;
+            return (int)-reopened;
         }
         _ = calls.Call(SYS_dup3, (ulong)reopened, (ulong)fd, (ulong)(thread.CallOpenFlags & O_CLOEXEC));
         _ = calls.Call(SYS_close, (ulong)reopened);
-        return (thread.CallOpenFlags & O_ACCMODE) != O_RDONLY;
+        return 0;
     }
 
     /// <summary>True for a descriptor opened with O_PATH, which names a file without opening it.</summary>

@@ -60,8 +60,10 @@ internal sealed class MemoryCalls
         }
         Enclave enclave = owner.Enclave;
         ulong start = regs.Rdi, length = RoundUp(regs.Rsi);
-        bool isFixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
-        if (length == 0 || start % PageSize != 0 || start + length < start)
+        // With MAP_FIXED_NOREPLACE the kernel looks first whether the range is free.
+        bool isFixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+        bool isShared = (flags & MAP_TYPE) is MAP_SHARED or MAP_SHARED_VALIDATE;
+        if (length == 0 || start % PageSize != 0 || start + length < start || !isShared)
         {
             return CallVerdict.GoOn; // the kernel refuses or adjusts these itself, before any driver sees them
         }
@@ -229,7 +231,7 @@ internal sealed class MemoryCalls
         AddressSpace space = thread.Space;
         space.MappingsChanged();
         ulong start = regs.Rdi, end = start + RoundUp(regs.Rsi);
-        if (end < start || !space.Enclaves.Overlaps(start, end))
+        if (end <= start || !space.Enclaves.Overlaps(start, end))
         {
             return ((int)regs.Rdx & PROT_EXEC) != 0 ? CallVerdict.WatchEnd(PendingCall.Protect) : CallVerdict.GoOn;
         }
@@ -237,28 +239,55 @@ internal sealed class MemoryCalls
         {
             return CallVerdict.Fail(EACCES);
         }
+        if (start % PageSize != 0)
+        {
+            return CallVerdict.GoOn; // the kernel refuses it
+        }
         PageProtection protection = (PageProtection)(regs.Rdx & (ulong)PageProtection.Access);
         for (int i = space.Enclaves.FirstEndingAfter(start); i < space.Enclaves.Count && space.Enclaves[i].Start < end; i++)
         {
             EnclaveMapping mapping = space.Enclaves[i];
-            Errno errno = mapping.Owner.Enclave.MayMap(Math.Max(start, mapping.Start), Math.Min(end, mapping.End), protection);
-            if (errno != Errno.None)
+            ulong from = Math.Max(start, mapping.Start);
+            Errno errno = mapping.Owner.Enclave.MayMap(from, Math.Min(end, mapping.End), protection);
+            if (errno == Errno.None)
+            {
+                continue;
+            }
+            if (from == start)
             {
                 return CallVerdict.Fail((int)errno);
             }
+            regs.Rsi = from - start; // mappings are changed one after the other, until one refuses (mm/mprotect.c)
+            thread.CallErrno = errno;
+            return CallVerdict.ChangedWatchEnd(PendingCall.Protect);
         }
         return CallVerdict.WatchEnd(PendingCall.Protect);
     }
 
-    internal void OnProtectEnd(TracedThread thread, in UserRegs regs)
+    internal void OnProtectEnd(TracedThread thread, ref UserRegs regs)
     {
         ref readonly UserRegs call = ref thread.CallRegs;
-        if (IsError(regs.Rax))
+        AddressSpace space = thread.Space;
+        ulong start = call.Rdi, end = start + RoundUp(regs.Rsi);
+        if (regs.Rax == unchecked((ulong)-(long)Errno.ENOMEM) && space.Enclaves.Overlaps(start, end))
+        {
+            end = MemoryMap.EndOfMapped(thread.Tid, start, end); // what lies before the hole was changed
+        }
+        else if (IsError(regs.Rax))
+        {
+            end = start;
+        }
+        if (thread.CallErrno != Errno.None)
+        {
+            regs.Rsi = call.Rsi;
+            regs.Rax = IsError(regs.Rax) ? regs.Rax : (ulong)-(long)thread.CallErrno;
+            thread.CallErrno = Errno.None;
+            _ = PtraceCalls.SetRegs(thread.Tid, regs);
+        }
+        if (start == end)
         {
             return;
         }
-        AddressSpace space = thread.Space;
-        ulong start = call.Rdi, end = start + RoundUp(call.Rsi);
         if (!space.Enclaves.Overlaps(start, end))
         {
             CpuidPatcher.PatchRange(space, start, end);

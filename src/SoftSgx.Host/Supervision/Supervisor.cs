@@ -298,7 +298,7 @@ internal sealed class Supervisor
                     MemoryCalls.OnMapEnd(thread, regs);
                     break;
                 case PendingCall.Protect:
-                    _memoryCalls.OnProtectEnd(thread, regs);
+                    _memoryCalls.OnProtectEnd(thread, ref regs);
                     break;
                 case PendingCall.Unmap:
                     _memoryCalls.OnUnmapEnd(thread, regs);

@@ -1,6 +1,7 @@
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Kernel;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Host.Supervision;
@@ -45,6 +46,9 @@ internal sealed class TracedThread
 
     /// <summary>The enclave that the call under way concerns.</summary>
     internal OpenEnclave? CallEnclave { get; set; }
+
+    /// <summary>What the call under way, which was cut short, will say at its end.</summary>
+    internal Errno CallErrno { get; set; }
 
     /// <summary>The device that the open under way names.</summary>
     internal Devices.DeviceNode CallDevice { get; set; }

@@ -30,7 +30,7 @@ internal static class Capabilities
         : !MayTrace() ? "this environment does not let processes trace each other"
         : null;
 
-    private static bool OnPath(string program) =>
+    internal static bool OnPath(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
 
     /// <summary>Tracing a thread of one's own process is refused with EPERM where it is allowed at all, unless a filter forbids it all.</summary>

@@ -52,6 +52,46 @@ public sealed class HostileTests
     }
 
     [EndToEndTheory]
+    [InlineData("arguments")]
+    [InlineData("descriptors")]
+    [InlineData("ranges")]
+    [InlineData("image")]
+    [InlineData("file")]
+    [InlineData("helpers")]
+    [InlineData("signals")]
+    [InlineData("storm")]
+    [InlineData("exec")]
+    [InlineData("no-descriptors")]
+    [InlineData("no-addresses")]
+    [InlineData("many")]
+    [InlineData("tracing")]
+    public void Who_attacks_the_supervisor_harms_nobody_beside(string how)
+    {
+        _ = Machine.BuildWithEnclave("enclaves"); // whose enclave it is
+        string hostile = Machine.BuildWithEnclave("hostile");
+        int seconds = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? 60 : 2;
+        using TemporaryFolder folder = Machine.NewFolder();
+        string script =
+            $"""
+            trap '' HUP TERM USR1 USR2 ALRM
+            {hostile} innocent &
+            while [ ! -e ready ]; do sleep 0.01; done
+            sh -c '{hostile} {how} {seconds}; exit $?' >attack 2>/dev/null
+            status=$?
+            touch stop
+            wait $!
+            echo "attack: $status"
+            cat attack
+            """;
+        // So many enclaves that nobody else finds a page are another matter.
+        string epc = how == "many" ? "64M" : "2M";
+        Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--epc", epc, "sh", "-c", script], folder: folder.Path, seconds: 120 + seconds).Ended("exit 0");
+        string status = how is "ranges" or "image" or "file" ? outcome.Text.Split('\n')[1] : "attack: 0"; // those may end in any way
+        Assert.Equal($"innocent: well\n{status}\n", outcome.Text);
+        Assert.Equal("", outcome.ErrorText);
+    }
+
+    [EndToEndTheory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]

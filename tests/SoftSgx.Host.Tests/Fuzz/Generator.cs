@@ -296,6 +296,7 @@ internal sealed class Generator
     {
         (ulong address, ulong length) = Range(slot);
         ulong flags = Chance(90) ? 0x11 : Pick(0x01, 0x12, 0x13, 0x100001, 0x02, 0x10, 0x100001, 0x100011);
+        address &= (flags & 0x10) == 0 ? ~(Layout.Page - 1) : ~0ul;
         Emit("mmap", slot, address, length, AnyProt(), flags, Chance(90) ? 0 : Pick(0x5000, 0x1000, 1));
     }
 
@@ -420,7 +421,7 @@ internal sealed class Generator
                 Emit("provision", slot, (ulong)Below(Layout.Slots));
                 break;
             case < 20:
-                Emit("ioctl", slot, Pick(0x4008A404, 0xC030A402, 0xA400, 0x4020A401, 0xC018A408, 0x4008A40F));
+                Emit("ioctl", slot, Pick(0x4008A404, 0xC030A402, 0xA400, 0x4020A402, 0xC018A408, 0x4008A40F));
                 break;
             case < 32:
                 ChangeSome(slot);

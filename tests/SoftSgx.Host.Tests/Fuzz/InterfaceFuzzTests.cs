@@ -36,9 +36,11 @@ public sealed class InterfaceFuzzTests
             List<List<string>> results = CallRunner.Run([.. made.Select(static sequence => sequence.Calls)], epc, ballast, seconds: 300);
             for (int i = 0; i < size && differences < ReportedDifferences; i++)
             {
-                if (Difference.Find(made[i].Calls, made[i].Expected, results[i]) >= 0)
+                int at = i < results.Count ? Difference.Find(made[i].Calls, made[i].Expected, results[i]) : 0;
+                if (at >= 0)
                 {
                     differences++;
+                    report.Append(CultureInfo.InvariantCulture, $"call {at} of seed {seed + i}: expected {made[i].Calls[at]} = {made[i].Expected[at]}\n");
                     Describe(report, seed + i, made[i].Calls, epc, ballast);
                 }
             }
@@ -63,11 +65,11 @@ public sealed class InterfaceFuzzTests
         IReadOnlyList<string> expected = Generator.Expect(shortest);
         List<string> lines = Lines(shortest);
         int at = Difference.Find(shortest, expected, lines);
-        report.Append(CultureInfo.InvariantCulture, $"seed {seed}, EPC {epc}:\n");
-        foreach (string line in lines.Take(lines.Count))
+        report.Append(CultureInfo.InvariantCulture, $"seed {seed}, EPC {epc}, shortest:\n");
+        foreach (string line in lines)
         {
             report.Append("    ").Append(line).Append('\n');
         }
-        report.Append(at < 0 ? "    (not again)\n" : $"    expected: {shortest[at]} = {expected[at]}\n");
+        report.Append(at < 0 ? "    (as expected this time)\n" : $"    expected: {shortest[at]} = {expected[at]}\n");
     }
 }

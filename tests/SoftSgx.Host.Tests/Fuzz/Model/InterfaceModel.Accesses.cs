@@ -5,7 +5,7 @@ internal sealed partial class InterfaceModel
 {
     private const string SegmentationFault = "SIGSEGV", BusError = "SIGBUS";
 
-    /// <summary>What the driver's fault handler does when a mapping allows an access: null if there is a page then, else SIGBUS.</summary>
+    /// <summary>What the driver's fault handler does when a mapping allows an access: null if there is a page then, else a signal.</summary>
     private static string? Load(Mapping mapping, ulong address)
     {
         EnclaveState enclave = mapping.Enclave;
@@ -15,7 +15,7 @@ internal sealed partial class InterfaceModel
         }
         if (enclave.PageAt(address) is PageState page)
         {
-            return (mapping.Protection & ~page.Maximum) != 0 ? BusError : null;
+            return (mapping.Protection & ~page.Maximum) != 0 ? Limits.ExceedMaximum(enclave, page) : null;
         }
         if (!enclave.IsInitialized || enclave.UsedAddPage)
         {

@@ -130,7 +130,7 @@ internal sealed partial class InterfaceModel
         }
         string missing = $"vector 14 error * address {target:x}";
         bool isAccept = operation.Leaf == EACCEPT;
-        if (!(isAccept ? IsLegalRequest(flags) : (flags & 3) != 2))
+        if (!isAccept && (flags & 3) == 2)
         {
             return GeneralProtection;
         }
@@ -142,6 +142,10 @@ internal sealed partial class InterfaceModel
         if (isUnknown || Load(mapping, target) is not null)
         {
             return missing;
+        }
+        if (isAccept && !IsLegalRequest(flags))
+        {
+            return GeneralProtection;
         }
         PageState page = enclave.PageAt(target)!;
         return isAccept ? Accept(page, flags, ref isUnknown) : Extend(page, flags, missing);

@@ -38,8 +38,12 @@ internal sealed partial class InterfaceModel
         {
             return "EINVAL";
         }
+        if (enclave is null)
+        {
+            return "*"; // the provisioning device cannot be mapped: ENODEV, unless the kernel minds something else before
+        }
         bool isFixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0, isOccupied = Process.Overlaps(start, start + length);
-        if (enclave is not null && (flags & MAP_TYPE) == MAP_PRIVATE)
+        if ((flags & MAP_TYPE) == MAP_PRIVATE)
         {
             return "EINVAL";
         }
@@ -54,10 +58,6 @@ internal sealed partial class InterfaceModel
         if ((flags & MAP_TYPE) is not (MAP_SHARED or MAP_PRIVATE or MAP_SHARED_VALIDATE))
         {
             return "EINVAL";
-        }
-        if (enclave is null)
-        {
-            return "ENODEV"; // the provisioning device cannot be mapped
         }
         if (!isFixed && isOccupied)
         {

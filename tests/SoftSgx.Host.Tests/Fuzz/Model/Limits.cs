@@ -9,4 +9,10 @@ internal static class Limits
     /// </summary>
     internal static string? TouchFromOutside(EnclaveState enclave, PageState page, bool isWrite)
         => !page.IsAccessible || (enclave.IsInitialized && (page.Permissions & (isWrite ? 2ul : 1ul)) == 0) ? "SIGSEGV" : null;
+
+    /// <summary>
+    /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: no fault.
+    /// </summary>
+    internal static string? ExceedMaximum(EnclaveState enclave, PageState page)
+        => !enclave.IsInitialized ? null : page.IsAccessible ? "SIGSEGV" : "SIGBUS";
 }
