@@ -37,6 +37,11 @@ public sealed record RunOptions
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
 
+    /// <summary>
+    /// Outside enclaves their memory reads as ones and writes to it vanish, as far as the host can: docs/supervision.md.
+    /// </summary>
+    public bool Strict { get; init; }
+
     /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
     public required int ArgumentCount { get; init; }
 }
@@ -87,7 +92,7 @@ public static class ProgramRunner
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, warn)
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Strict, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null

@@ -168,6 +168,10 @@ internal sealed class DeviceCalls
         bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized, wasOutOfReach = owner.Enclave.IsOutOfReach;
         _files.Tid = thread.Tid;
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
+        if (wasInitialized != owner.Enclave.IsInitialized)
+        {
+            thread.Space.Paging?.Closure.IsClosed = null; // now there is something to close
+        }
         bool isNew = wasCreated != owner.Enclave.IsCreated;
         bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized || wasOutOfReach != owner.Enclave.IsOutOfReach)
                 && MemoryCalls.NeedsSettling(thread.Space, owner))

@@ -1,5 +1,6 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Vdso;
@@ -19,12 +20,14 @@ internal sealed class EnclaveTransitions
 
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
+    private readonly EnclaveIsolation? _isolation;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, EnclaveIsolation? isolation)
     {
         _subsystem = subsystem;
         _image = image;
+        _isolation = isolation;
     }
 
     /// <summary>The bytes of ENCLU.</summary>
@@ -114,6 +117,7 @@ internal sealed class EnclaveTransitions
         {
             return false; // what stands in the way is something else
         }
+        space.Paging?.Closure.RunsAreStale = true;
         using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
         return calls.Call(SYS_mprotect, fault.Address & ~(PageSize - 1), PageSize, (ulong)allowed) == 0;
     }
@@ -143,6 +147,7 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyFrom(file);
         thread.Inside = thread.Processor.InEnclave ? concerned : null;
+        _isolation?.Update(thread.Space);
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -195,6 +200,7 @@ internal sealed class EnclaveTransitions
             thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
         regs.CopyFrom(file);
         thread.Inside = null;
+        _isolation?.Update(thread.Space);
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;
