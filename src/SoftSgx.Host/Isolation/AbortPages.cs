@@ -1,4 +1,5 @@
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -81,19 +82,32 @@ internal sealed class AbortPages
         ulong code = _image.AbortCode(thread.Space, access.Slot), stopped = regs.Rip;
         bool isDone = access.Leave(ref regs, code);
         _ = PtraceCalls.SetRegs(thread.Tid, regs);
-        if (access.TrapWasBlocked && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+        if (access.IsCall && thread.Space.Memory.TryReadUInt64(regs.Rsp, out ulong back) && back == code + (ulong)access.Copy.Length)
         {
-            _ = PtraceCalls.SetSigMask(thread.Tid, mask | LaunchEnvironment.SignalBit(SIGTRAP));
+            _ = thread.Space.Memory.Poke(regs.Rsp, BitConverter.GetBytes(access.Next)); // it went to ones, and fails there
         }
-        if (status.Event != 0 || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info) || !info.IsSynchronousFault)
+        if (status.Event != 0 || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info))
         {
             return false;
         }
-        if (isDone && info.Signal == SIGTRAP && stopped == code + (ulong)access.Copy.Length + 1)
+        if (stopped == code + (ulong)access.Copy.Length + 1)
         {
             _ = ForcedSignal.At(thread, SIGTRAP).Undo(thread, _image, ref regs);
+            if (access.TrapWasBlocked && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+            {
+                _ = PtraceCalls.SetSigMask(thread.Tid, mask | LaunchEnvironment.SignalBit(SIGTRAP));
+            }
+            if (!info.IsSynchronousFault)
+            {
+                // One that somebody sent was pending already, and the kernel keeps one at most: it came in place of ours.
+                _ = Libc.Syscall(SYS_tkill, thread.Tid, SIGTRAP);
+            }
             _ = thread.Continue();
             return true;
+        }
+        if (!info.IsSynchronousFault)
+        {
+            return false;
         }
         if (info.Address == stopped)
         {
@@ -143,12 +157,7 @@ internal sealed class AbortPages
             _ = thread.Continue();
             return;
         }
-        // The trap is forced. Where it is blocked, that would cost the program its handler.
-        ulong trap = LaunchEnvironment.SignalBit(SIGTRAP);
-        if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask) && (mask & trap) != 0)
-        {
-            access.TrapWasBlocked = PtraceCalls.SetSigMask(thread.Tid, mask & ~trap);
-        }
+        access.TrapWasBlocked = PtraceCalls.GetSigMask(thread.Tid, out ulong mask) && (mask & LaunchEnvironment.SignalBit(SIGTRAP)) != 0;
         if (PtraceCalls.SetRegs(thread.Tid, regs))
         {
             _ = thread.Continue();

@@ -53,6 +53,12 @@ internal sealed class RedirectedAccess
     /// <summary>It writes, as far as enclave memory is concerned.</summary>
     internal bool Writes { get; private set; }
 
+    /// <summary>It is a call: what it pushes is the address behind the copy.</summary>
+    internal bool IsCall { get; private init; }
+
+    /// <summary>The address behind the program's instruction.</summary>
+    internal ulong Next => _rip + (ulong)_length;
+
     /// <summary>The copy of the instruction.</summary>
     internal ReadOnlySpan<byte> Copy => _copy;
 
@@ -69,7 +75,7 @@ internal sealed class RedirectedAccess
         {
             return null;
         }
-        RedirectedAccess access = new(instruction) { CountAtStart = regs.Rcx };
+        RedirectedAccess access = new(instruction) { CountAtStart = regs.Rcx, IsCall = instruction.FlowControl == FlowControl.IndirectCall };
         bool ok = instruction.IsStringInstruction ? access.FindStrings(space, instruction, regs) : access.FindOperand(space, instruction, regs, faulting);
         return ok ? access : null;
     }
@@ -127,7 +133,7 @@ internal sealed class RedirectedAccess
         regs.Rcx += _withheld;
         if (regs.Rip - code < AbortSlots.CodeSize || isDone)
         {
-            regs.Rip = isDone && !goesOn ? _rip + (ulong)_length : _rip;
+            regs.Rip = isDone && !goesOn ? Next : _rip;
         }
         return isDone;
     }
@@ -286,7 +292,8 @@ internal sealed class RedirectedAccess
         IsEnclave(space, address, needed) && IsEnclave(space, address + (ulong)size - 1, needed);
 
     private static bool IsEnclave(AddressSpace space, ulong address, PageProtection needed) =>
-        space.Enclaves.TryFind(address, out EnclaveMapping mapping) && mapping.Owner.Enclave.IsInitialized && !mapping.ExceedsMaximum(address)
+        space.Enclaves.TryFind(address, out EnclaveMapping mapping) && mapping.Owner.Enclave.IsInitialized
+        && !(mapping.Owner.Enclave.TryFindPage(address, out _) && mapping.ExceedsMaximum(address))
         // Whatever can be written or executed can be read.
         && (needed == PageProtection.Read ? mapping.Protection != PageProtection.None : (mapping.Protection & needed) != 0);
 

@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "../../../../samples/lib/loader.h"
@@ -293,9 +294,16 @@ static sigjmp_buf back;
 static volatile int last_signal, last_code;
 static void *volatile last_address;
 
+static volatile uint64_t last_rip, last_return;
+
+extern char after_call[];
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	(void)context;
+	ucontext_t *state = context;
+
+	last_rip = state->uc_mcontext.gregs[REG_RIP];
+	last_return = *(uint64_t *)state->uc_mcontext.gregs[REG_RSP];
 	last_signal = signal;
 	last_code = info->si_code;
 	last_address = info->si_addr;
@@ -327,8 +335,10 @@ static int faults(void)
 	check(FAULTS(((void (*)(void))constant)()) == SIGSEGV && last_address == constant, "code executed outside");
 	check(FAULTS(constant[5] = 1) == SIGSEGV && last_address == constant + 5 && last_code == SEGV_ACCERR, "a write to code");
 	check(constant[5] == 0xff, "a read of code");
-	check(FAULTS(__asm__ volatile ("jmp *%0" : : "m"(*(uint64_t *)memory))) == SIGSEGV && last_code == SI_KERNEL, "jmp through ones");
-	check(FAULTS(__asm__ volatile ("call *%0" : : "m"(*(uint64_t *)memory) : "memory")) == SIGSEGV && last_code == SI_KERNEL, "call through ones");
+	/* All ones is an address that nobody can execute. */
+	check(FAULTS(__asm__ volatile ("jmp *%0" : : "m"(*(uint64_t *)memory))) == SIGSEGV && last_rip == ONES, "jmp through ones");
+	check(FAULTS(__asm__ volatile ("call *%0\nafter_call:" : : "m"(*(uint64_t *)memory) : "memory")) == SIGSEGV
+	      && last_rip == ONES && last_return == (uint64_t)after_call, "call through ones");
 	if (mprotect(memory, 4096, PROT_NONE))
 		die("mprotect");
 	check(FAULTS((void)*(volatile uint8_t *)memory) == SIGSEGV && last_address == memory, "a mapping without access");
