@@ -82,6 +82,9 @@ internal static class RunCommand
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
           softsgx run bash                                       a shell in which every program finds SGX
 
+        --strict finds programs that touch enclave memory from outside. An ECALL costs twice as much and more, milliseconds with a large
+        enclave; docs/limits.md says what it does not cover.
+
         --reclaim: an allocation that leaves fewer than low free pages starts the reclaimer, which looks at batch pages at a time until
         high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
         statistics mean is in docs/statistics.md.

@@ -11,6 +11,7 @@ enum strict_call {
 	CALL_WRONG,	/* how many of their words do not */
 	CALL_HOLD,	/* until the word at the argument is not 1 any more */
 	CALL_DIVIDE,	/* by zero */
+	CALL_TOUCH,	/* all of the heap */
 	CALL_NOTHING,
 };
 
