@@ -5,7 +5,9 @@ using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -37,6 +39,8 @@ internal sealed class Supervisor
     private readonly ProgramPaging _paging;
     private readonly ProcessorFollower _follower = new();
     private readonly Action<string> _warn;
+    private readonly ITrace? _trace;
+    private readonly CallTrace? _callTrace;
     private int _program;
 
     /// <summary>
@@ -52,20 +56,22 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, ITrace? trace, Action<string> warn)
     {
+        _trace = trace;
+        _callTrace = trace is null ? null : new CallTrace(trace);
         _subsystem = subsystem;
         _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, warn);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, _callTrace, warn);
         int tracer = Environment.CurrentManagedThreadId;
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging);
         _abortPages = isStrict ? new AbortPages(_image, _paging) : null;
         _isolation = isStrict ? new EnclaveIsolation(warn) : null;
-        _transitions = new EnclaveTransitions(subsystem, _image, _isolation);
+        _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, trace);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -98,6 +104,7 @@ internal sealed class Supervisor
             }
             OnStatus(tid, status);
         }
+        TraceActor.Tid = 0;
         _devices.ReleaseUnreferenced();
         return _programStatus;
     }
@@ -114,6 +121,7 @@ internal sealed class Supervisor
             _early[tid] = status;
             return;
         }
+        TraceActor.Tid = tid;
         if (status.Exited || status.Signaled)
         {
             OnEnd(thread, status);
@@ -164,7 +172,16 @@ internal sealed class Supervisor
         {
             return;
         }
-        int signal = thread.IsRaising ? _paging.EndRaise(thread, status) : status.StopSignal;
+        int signal = status.StopSignal;
+        if (thread.IsRaising)
+        {
+            signal = _paging.EndRaise(thread, status, out bool isRaised);
+            if (isRaised)
+            {
+                _ = thread.Continue(signal);
+                return;
+            }
+        }
         if (status.IsSyscallStop)
         {
             OnCallEnd(thread);
@@ -214,7 +231,9 @@ internal sealed class Supervisor
             return;
         }
         thread.CallRegs = regs;
-        Finish(thread, ref regs, Decide(thread, ref regs));
+        CallVerdict verdict = Decide(thread, ref regs);
+        _callTrace?.OnDecided(thread, verdict);
+        Finish(thread, ref regs, verdict);
     }
 
     private CallVerdict Decide(TracedThread thread, ref UserRegs regs)
@@ -312,6 +331,7 @@ internal sealed class Supervisor
                     break;
             }
         }
+        _callTrace?.OnEnded(thread);
         if (thread.Ended is null)
         {
             _isolation?.Update(thread.Space);
@@ -350,6 +370,10 @@ internal sealed class Supervisor
         {
             _continuedAtStop = SignalForwarder.Continued;
             _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
+        }
+        if (_trace is not null && PtraceCalls.GetSigInfo(tid, out SigInfo delivered))
+        {
+            _trace.Delivered(thread.Space, delivered);
         }
         _ = thread.Continue(signal);
     }
@@ -442,6 +466,7 @@ internal sealed class Supervisor
     private void OnEnd(TracedThread thread, WaitStatus status)
     {
         _threads.Remove(thread.Tid);
+        _callTrace?.OnThreadEnded(thread);
         AbandonEnclave(thread);
         LeaveSpace(thread);
         if (thread.Tid == _program)
@@ -451,6 +476,10 @@ internal sealed class Supervisor
         if (thread.Space.Threads == 0)
         {
             _devices.ReleaseUnreferenced();
+        }
+        if (thread.Tid == _program)
+        {
+            _trace?.Ended(status);
         }
     }
 

@@ -48,6 +48,9 @@ internal sealed class TracedThread
     /// <summary>The registers that the system call under way had when the program made it.</summary>
     internal UserRegs CallRegs;
 
+    /// <summary>What a trace will say of the call under way; null if nothing.</summary>
+    internal Kernel.Tracing.TraceEvent? TracedCall { get; set; }
+
     /// <summary>The enclave that the call under way concerns.</summary>
     internal OpenEnclave? CallEnclave { get; set; }
 
@@ -76,8 +79,11 @@ internal sealed class TracedThread
     /// Lets the thread go on, with a signal or none. Inside an enclave there are no system calls: one that is tried stops the thread
     /// and is not executed.
     /// </summary>
-    internal bool Continue(int signal = 0) =>
-        Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+    internal bool Continue(int signal = 0)
+    {
+        Dispositions.OnDelivered(signal);
+        return Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+    }
 
     /// <summary>The access to enclave memory that it executes from a slot.</summary>
     internal Isolation.RedirectedAccess? Redirected { get; set; }
@@ -102,4 +108,7 @@ internal sealed class TracedThread
 
     /// <summary>The registers that it had at that access.</summary>
     internal UserRegs RaisedRegs;
+
+    /// <summary>What the signal raised shall say, where that is known already; otherwise it is a fault still to be looked at.</summary>
+    internal SigInfo? RaisedInfo { get; set; }
 }

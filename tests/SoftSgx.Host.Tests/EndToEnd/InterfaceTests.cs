@@ -15,6 +15,10 @@ public sealed class InterfaceTests
     [InlineData("signals_ecall")]
     [InlineData("identity")]
     [InlineData("raw_enclu")]
+    [InlineData("raw_signals")]
+    [InlineData("raw_state")]
+    [InlineData("aex_notify")]
+    [InlineData("sgx2")]
     public void Every_check_holds_but_the_known_limits(string program)
     {
         Outcome outcome = Machine.Supervised(Machine.BuildNativeTest(program));
