@@ -41,6 +41,11 @@ public sealed record RunOptions
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
 
+    /// <summary>
+    /// Outside enclaves their memory reads as ones and writes to it vanish, as far as the host can: docs/supervision.md.
+    /// </summary>
+    public bool Strict { get; init; }
+
     /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
     public required int ArgumentCount { get; init; }
 }
@@ -91,7 +96,7 @@ public static class ProgramRunner
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Trace, warn)
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Strict, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null

@@ -72,6 +72,11 @@ internal static class RunCommand
         Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
     };
 
+    private static readonly Option<bool> s_strict = new("--strict")
+    {
+        Description = "Outside enclaves their memory reads as ones and writes to it vanish, while no thread of the process is inside. Entries and exits cost more.",
+    };
+
     private static readonly Option<bool> s_genuineIntel = new("--genuine-intel")
     {
         Description = "Let CPUID report the vendor GenuineIntel, for programs that look for it.",
@@ -101,8 +106,12 @@ internal static class RunCommand
           softsgx run --explain                                  what holds on this machine, and what does not
           softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
           softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
+          softsgx run --strict ./my-enclave-app                  does it touch enclave memory from outside?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
           softsgx run bash                                       a shell in which every program finds SGX
+
+        --strict finds programs that touch enclave memory from outside. An ECALL costs twice as much and more, milliseconds with a large
+        enclave; docs/limits.md says what it does not cover.
 
         --reclaim: an allocation that leaves fewer than low free pages starts the reclaimer, which looks at batch pages at a time until
         high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
@@ -111,7 +120,7 @@ internal static class RunCommand
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_genuineIntel];
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_strict, s_genuineIntel];
 
     internal static Command Create()
     {
@@ -157,6 +166,7 @@ internal static class RunCommand
             Reclaim = result.GetValue(s_reclaim) ?? s_defaults.Reclaim,
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
             Sgx1 = result.GetValue(s_sgx1),
+            Strict = result.GetValue(s_strict),
             GenuineIntel = result.GetValue(s_genuineIntel),
             ArgumentCount = program.Length,
         };

@@ -35,7 +35,7 @@ internal static class SeccompFilters
             a.IfEqual((uint)always, trace);
         }
         int notStatAt = a.NewLabel(), notStatx = a.NewLabel(), notIoctl = a.NewLabel(), notMap = a.NewLabel();
-        int notProtect = a.NewLabel(), notSigAction = a.NewLabel(), faultSignal = a.NewLabel();
+        int notProtect = a.NewLabel(), notSigAction = a.NewLabel(), faultSignal = a.NewLabel(), code = a.NewLabel();
 
         // fstat() of the C library is newfstatat(fd, "", …, AT_EMPTY_PATH): frequent, and no path to look at.
         a.IfNotEqual(SYS_newfstatat, notStatAt);
@@ -70,11 +70,10 @@ internal static class SeccompFilters
 
         a.IfNotEqual(SYS_mprotect, notProtect);
         a.LoadArgumentLow(2);
-        int notExecutable = a.NewLabel();
-        a.IfNoneSet(PROT_EXEC, notExecutable);
-        TraceUnlessOwn(a, allow);
-        a.Place(notExecutable);
+        a.IfAnySet(PROT_EXEC, code);
         a.Ret(SECCOMP_RET_ALLOW);
+        a.Place(code);
+        TraceProtect(a, trace);
         a.Place(notProtect);
 
         // Only changes (a new action given) of the signals that faults raise.
@@ -121,7 +120,7 @@ internal static class SeccompFilters
             a.IfEqual((uint)number, trace);
         }
         a.IfNotEqual(SYS_mprotect, allow);
-        TraceUnlessOwn(a, allow);
+        TraceProtect(a, trace);
         a.Place(allow);
         a.Ret(SECCOMP_RET_ALLOW);
         a.Place(trace);
@@ -129,16 +128,14 @@ internal static class SeccompFilters
         return a.Assemble();
     }
 
-    /// <summary>Ends a path: the call stops unless it is the ageing process's.</summary>
-    private static void TraceUnlessOwn(BpfAssembler a, int allow)
+    /// <summary>mprotect stops, but for the ageing process's.</summary>
+    private static void TraceProtect(BpfAssembler a, int trace)
     {
-        int trace = a.NewLabel();
         a.LoadArgumentLow(3);
-        a.IfNotEqual(unchecked((uint)VdsoPaging.OwnCallMagic), trace);
+        a.IfNotEqual(unchecked((uint)VdsoPaging.ProtectMagic), trace);
         a.LoadArgumentHigh(3);
-        a.IfEqual((uint)(VdsoPaging.OwnCallMagic >> 32), allow);
-        a.Place(trace);
-        a.Ret(SECCOMP_RET_TRACE);
+        a.IfNotEqual((uint)(VdsoPaging.ProtectMagic >> 32), trace);
+        a.Ret(SECCOMP_RET_ALLOW);
     }
 
     private static void LoadNativeNumber(BpfAssembler a, int allow)

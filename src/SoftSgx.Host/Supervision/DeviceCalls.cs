@@ -173,6 +173,10 @@ internal sealed class DeviceCalls
         _trace?.BeginIoctl(thread, regs, owner.Enclave);
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
         CallTrace.EndIoctl(thread, regs, owner.Enclave);
+        if (wasInitialized != owner.Enclave.IsInitialized)
+        {
+            thread.Space.Paging?.Closure.IsClosed = null; // now there is something to close
+        }
         bool isNew = wasCreated != owner.Enclave.IsCreated;
         bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized || wasOutOfReach != owner.Enclave.IsOutOfReach)
                 && MemoryCalls.NeedsSettling(thread.Space, owner))

@@ -1,5 +1,6 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -26,14 +27,16 @@ internal sealed class EnclaveTransitions
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
+    private readonly EnclaveIsolation? _isolation;
     private readonly ITrace? _trace;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, ITrace? trace)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ITrace? trace)
     {
         _trace = trace;
         _subsystem = subsystem;
         _image = image;
+        _isolation = isolation;
         _paging = paging;
     }
 
@@ -135,6 +138,7 @@ internal sealed class EnclaveTransitions
         {
             return false; // what stands in the way is something else
         }
+        space.Paging?.Closure.RunsAreStale = true;
         using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
         return calls.Call(SYS_mprotect, fault.Address & ~(PageSize - 1), PageSize, (ulong)allowed) == 0;
     }
@@ -165,6 +169,7 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyFrom(file);
         thread.Inside = thread.Processor.InEnclave ? concerned : null;
+        _isolation?.Update(thread.Space);
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -243,6 +248,7 @@ internal sealed class EnclaveTransitions
             new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, isWhole ? info.Address : fault.Address));
         regs.CopyFrom(file);
         thread.Inside = null;
+        _isolation?.Update(thread.Space);
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;

@@ -151,7 +151,8 @@ internal static class FaultDecoder
         return false;
     }
 
-    private static bool TryDecodeAt(AddressSpace space, ulong rip, out Instruction instruction)
+    /// <summary>Decodes the instruction at an address; false if there is none that can be read.</summary>
+    internal static bool TryDecodeAt(AddressSpace space, ulong rip, out Instruction instruction)
     {
         instruction = default;
         byte[] code = new byte[MaximumInstruction];
@@ -165,7 +166,8 @@ internal static class FaultDecoder
         return !instruction.IsInvalid;
     }
 
-    private static bool TryReadRegister(in UserRegs regs, Register register, out ulong value)
+    /// <summary>What Iced asks for to compute addresses: a register's value, or a segment's base.</summary>
+    internal static bool TryReadRegister(in UserRegs regs, Register register, out ulong value)
     {
         value = RegisterValue(regs, register);
         return true;

@@ -1,6 +1,7 @@
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -29,6 +30,10 @@ internal sealed class Supervisor
     private readonly DeviceCalls _deviceCalls;
     private readonly MemoryCalls _memoryCalls;
     private readonly EnclaveTransitions _transitions;
+
+    /// <summary>Null unless the run is strict.</summary>
+    private readonly EnclaveIsolation? _isolation;
+    private readonly AbortPages? _abortPages;
     private readonly CpuidTraps _cpuid;
     private readonly FaultVerdicts _verdicts;
     private readonly ProgramPaging _paging;
@@ -51,7 +56,7 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, ITrace? trace, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, ITrace? trace, Action<string> warn)
     {
         _trace = trace;
         _callTrace = trace is null ? null : new CallTrace(trace);
@@ -64,7 +69,9 @@ internal sealed class Supervisor
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging);
-        _transitions = new EnclaveTransitions(subsystem, _image, _paging, trace);
+        _abortPages = isStrict ? new AbortPages(_image, _paging) : null;
+        _isolation = isStrict ? new EnclaveIsolation(warn) : null;
+        _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, trace);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -161,6 +168,10 @@ internal sealed class Supervisor
 
     private void OnStop(TracedThread thread, WaitStatus status)
     {
+        if (thread.Redirected is not null && _abortPages!.End(thread, status))
+        {
+            return;
+        }
         int signal = status.StopSignal;
         if (thread.IsRaising)
         {
@@ -256,7 +267,7 @@ internal sealed class Supervisor
         }
     }
 
-    private static void Finish(TracedThread thread, ref UserRegs regs, CallVerdict verdict)
+    private void Finish(TracedThread thread, ref UserRegs regs, CallVerdict verdict)
     {
         if (verdict.Skip)
         {
@@ -268,6 +279,10 @@ internal sealed class Supervisor
             return;
         }
         thread.Pending = verdict.Pending;
+        if (verdict.Pending == PendingCall.None)
+        {
+            _isolation?.Update(thread.Space);
+        }
         _ = verdict.Pending == PendingCall.None ? thread.Continue() : PtraceCalls.ContToSyscall(thread.Tid);
     }
 
@@ -319,6 +334,7 @@ internal sealed class Supervisor
         _callTrace?.OnEnded(thread);
         if (thread.Ended is null)
         {
+            _isolation?.Update(thread.Space);
             _ = thread.Continue();
         }
     }
@@ -345,6 +361,10 @@ internal sealed class Supervisor
             {
                 return;
             }
+        }
+        if (signal == SIGSEGV && _abortPages is not null && !thread.IsForeign && !thread.Processor.InEnclave && _abortPages.TryAnswer(thread))
+        {
+            return;
         }
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU && _threads.TryGetValue(_program, out TracedThread? leader) && leader.Space == thread.Space)
         {
@@ -408,6 +428,7 @@ internal sealed class Supervisor
         {
             using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
             _paging.PrepareFork(thread, calls);
+            _isolation?.Update(space);
         }
         if (thread.Ended is null)
         {
@@ -474,11 +495,13 @@ internal sealed class Supervisor
 
     private void LeaveSpace(TracedThread thread)
     {
+        AbortPages.Abandon(thread);
         if (--thread.Space.Threads == 0)
         {
             _paging.Leave(thread.Space);
             thread.Space.Dispose();
         }
+        _isolation?.Update(thread.Space); // it may have ended inside an enclave
     }
 
     /// <summary>Whether two threads share a resource of the kernel's; without kcmp(2), threads of one group do.</summary>

@@ -30,7 +30,15 @@ internal sealed class TracedThread
     internal bool IsForeign { get; set; }
 
     /// <summary>The enclave that it is in.</summary>
-    internal OpenEnclave? Inside { get; set; }
+    internal OpenEnclave? Inside
+    {
+        get;
+        set
+        {
+            Space.ThreadsInside += (value is null ? 0 : 1) - (field is null ? 0 : 1);
+            field = value;
+        }
+    }
 
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
@@ -80,6 +88,12 @@ internal sealed class TracedThread
         Dispositions.OnDelivered(signal);
         return Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
     }
+
+    /// <summary>The access to enclave memory that it executes from a slot.</summary>
+    internal Isolation.RedirectedAccess? Redirected { get; set; }
+
+    /// <summary>RIP and RCX of an access that failed in the slot.</summary>
+    internal (ulong Rip, ulong Rcx) FailedAccess { get; set; }
 
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;

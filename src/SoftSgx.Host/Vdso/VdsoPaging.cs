@@ -20,10 +20,10 @@ namespace SoftSgx.Host.Vdso;
 internal sealed class VdsoPaging
 {
     /// <summary>
-    /// Fourth argument of the ageing process's mprotect, which takes three: the filters let it pass. It must not stop for the supervisor,
-    /// which waits for it.
+    /// The fourth argument (R10) by which the filters know an mprotect of the ageing process, and let it pass: the tracer, which would have to
+    /// let it go on, may be the one that waits for it.
     /// </summary>
-    internal const ulong OwnCallMagic = 0x6765_6761_7867_7373;
+    internal const ulong ProtectMagic = 0x534F_4654_5347_5822;
 
     private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint)
     {
@@ -110,16 +110,17 @@ internal sealed class VdsoPaging
         a.js(done);
         a.mov(rdi, __qword_ptr[r13]);
         a.mov(rsi, __qword_ptr[r13 + 8]);
-        a.mov(edx, __dword_ptr[r15 + AgeingPage.Operation]);
-        a.test(edx, edx);
+        a.cmp(__dword_ptr[r15 + AgeingPage.Operation], 0);
         a.jne(protect);
         a.mov(eax, SYS_madvise);
         a.mov(edx, MADV_DONTNEED_LOCKED);
         a.jmp(call);
         a.Label(ref protect);
         a.mov(eax, SYS_mprotect);
-        a.mov(r10, OwnCallMagic);
+        a.mov(edx, esi);
         a.and(edx, PROT_READ | PROT_WRITE | PROT_EXEC);
+        a.and(rsi, -(int)PageSize);
+        a.mov(r10, ProtectMagic);
         a.Label(ref call);
         a.syscall();
         a.add(r13, AgeingPage.RangeSize);
