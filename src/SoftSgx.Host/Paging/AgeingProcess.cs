@@ -24,7 +24,10 @@ namespace SoftSgx.Host.Paging;
 internal sealed class AgeingProcess
 {
     /// <summary>Longest time that a command may take: the process may have to wait for a processor.</summary>
-    private const int TimeoutMilliseconds = 100;
+    private const int DropMilliseconds = 100;
+
+    /// <summary>The same for protections, on which more depends than the choice of a page.</summary>
+    private const int ProtectMilliseconds = 10_000;
 
     private readonly AgeingPage _page;
     private readonly Lock _gate = new();
@@ -72,14 +75,14 @@ internal sealed class AgeingProcess
 
     /// <summary>Drops the page table entries of ranges; false if that did not happen (in time): nothing is known then.</summary>
     /// <param name="count">As many of the page's ranges, filled in by the caller under <see cref="Enter"/>.</param>
-    internal bool Drop(int count) => Execute(count, 0);
+    internal bool Drop(int count) => Execute(count, 0, DropMilliseconds);
 
     /// <summary>Gives ranges a protection; false if that did not happen (in time).</summary>
     /// <param name="count">As many of the page's ranges, filled in by the caller under <see cref="Enter"/>.</param>
     /// <param name="protection">PROT_ bits.</param>
-    internal bool Protect(int count, PageProtection protection) => Execute(count, AgeingPage.Protect | (uint)protection);
+    internal bool Protect(int count, PageProtection protection) => Execute(count, AgeingPage.Protect | (uint)protection, ProtectMilliseconds);
 
-    private bool Execute(int count, uint operation)
+    private bool Execute(int count, uint operation, int milliseconds)
     {
         if (_isDead)
         {
@@ -101,12 +104,12 @@ internal sealed class AgeingProcess
         uint done;
         while ((done = Volatile.Read(ref _page.DoneWord)) != number)
         {
-            if (_isDead || Stopwatch.GetElapsedTime(start).TotalMilliseconds >= TimeoutMilliseconds)
+            if (_isDead || Stopwatch.GetElapsedTime(start).TotalMilliseconds >= milliseconds)
             {
                 _isDead = true; // stopped, or its page is gone: no age is better than a wait for each batch
                 return false;
             }
-            _page.WaitDone(done, TimeoutMilliseconds * 1_000_000L);
+            _page.WaitDone(done, DropMilliseconds * 1_000_000L);
         }
         return true;
     }

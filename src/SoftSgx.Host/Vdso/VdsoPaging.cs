@@ -19,6 +19,12 @@ namespace SoftSgx.Host.Vdso;
 /// </remarks>
 internal sealed class VdsoPaging
 {
+    /// <summary>
+    /// The fourth argument (R10) by which the filters know an mprotect of the ageing process, and let it pass: the tracer, which would have to
+    /// let it go on, may be the one that waits for it.
+    /// </summary>
+    internal const ulong ProtectMagic = 0x534F_4654_5347_5822;
+
     private VdsoPaging(byte[] code, int read, int write, int illegal)
     {
         Code = code;
@@ -108,6 +114,7 @@ internal sealed class VdsoPaging
         a.jmp(call);
         a.Label(ref protect);
         a.mov(eax, SYS_mprotect);
+        a.mov(r10, ProtectMagic);
         a.and(edx, PROT_READ | PROT_WRITE | PROT_EXEC);
         a.Label(ref call);
         a.syscall();
