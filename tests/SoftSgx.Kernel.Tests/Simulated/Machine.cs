@@ -23,9 +23,6 @@ internal sealed class Machine
     public static readonly SecInfo RegRx = SecInfo.For(PageType.PT_REG, SecInfoFlags.R | SecInfoFlags.X);
     public static readonly SecInfo TcsPage = SecInfo.For(PageType.PT_TCS, SecInfoFlags.None);
 
-    /// <summary>A processor that accepts enclaves of 2^40 bytes (the limit that CPUID enumerates is itself too large).</summary>
-    public static readonly ProcessorConfiguration Of2To40 = new() { MaxEnclaveSizeLog2_64 = 41 };
-
     private readonly List<int> _hogged = [];
 
     public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null, ITrace? trace = null)
