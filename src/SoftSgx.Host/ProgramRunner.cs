@@ -11,6 +11,7 @@ using SoftSgx.Host.Spawn;
 using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -30,6 +31,9 @@ public sealed record RunOptions
 
     /// <summary>Called when the program has ended, however it did, before this process ends the same way.</summary>
     public Action<RunStatistics>? Ended { get; init; }
+
+    /// <summary>Takes what happens while the program runs; null if nobody looks. Flushed before this process ends by a signal.</summary>
+    public ITrace? Trace { get; init; }
 
     /// <summary>The processor has SGX1 only: no SGX2, no AEX-Notify.</summary>
     public bool Sgx1 { get; init; }
@@ -79,15 +83,15 @@ public static class ProgramRunner
         configuration = configuration with { EpcSections = EpcPlacement.Place(options.Epc, configuration.EpcSections[0].PhysicalBase) };
         PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath, out string? temporary));
         SgxProcessor processor = new(configuration, secrets, options.Epc.Pages, platform);
-        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim });
+        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim, Trace = options.Trace });
         foreach (int page in options.PoisonedPages)
         {
             _ = subsystem.Poison(page);
         }
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
         FaultVerdicts verdicts = new();
-        using Pager pager = new(subsystem, verdicts);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, warn)
+        using Pager pager = new(subsystem, verdicts, options.Trace);
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null
@@ -122,6 +126,7 @@ public static class ProgramRunner
             Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports));
         if (status.Signaled)
         {
+            options.Trace?.Flush();
             SignalForwarder.DieOf(status.TerminatingSignal);
         }
         return status.ExitCode;

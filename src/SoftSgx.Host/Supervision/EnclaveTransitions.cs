@@ -3,8 +3,10 @@ using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Host.Vdso;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -24,10 +26,12 @@ internal sealed class EnclaveTransitions
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
+    private readonly ITrace? _trace;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, ITrace? trace)
     {
+        _trace = trace;
         _subsystem = subsystem;
         _image = image;
         _paging = paging;
@@ -264,6 +268,7 @@ internal sealed class EnclaveTransitions
         {
             return false;
         }
+        _trace?.Reported(thread.Space, regs.Rax, fault);
         regs.Rdi = fault.Vector;
         regs.Rsi = fault.ErrorCode;
         regs.Rdx = fault.Address;
@@ -284,6 +289,7 @@ internal sealed class EnclaveTransitions
             _paging.Raise(thread, regs, info);
             return;
         }
+        _trace?.Delivered(thread.Space, info);
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
             _ = thread.Continue(info.Signal);

@@ -4,7 +4,9 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -32,6 +34,8 @@ internal sealed class Supervisor
     private readonly ProgramPaging _paging;
     private readonly ProcessorFollower _follower = new();
     private readonly Action<string> _warn;
+    private readonly ITrace? _trace;
+    private readonly CallTrace? _callTrace;
     private int _program;
 
     /// <summary>
@@ -47,18 +51,20 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, ITrace? trace, Action<string> warn)
     {
+        _trace = trace;
+        _callTrace = trace is null ? null : new CallTrace(trace);
         _subsystem = subsystem;
         _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, warn);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, _callTrace, warn);
         int tracer = Environment.CurrentManagedThreadId;
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging);
-        _transitions = new EnclaveTransitions(subsystem, _image, _paging);
+        _transitions = new EnclaveTransitions(subsystem, _image, _paging, trace);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -91,6 +97,7 @@ internal sealed class Supervisor
             }
             OnStatus(tid, status);
         }
+        TraceActor.Tid = 0;
         _devices.ReleaseUnreferenced();
         return _programStatus;
     }
@@ -107,6 +114,7 @@ internal sealed class Supervisor
             _early[tid] = status;
             return;
         }
+        TraceActor.Tid = tid;
         if (status.Exited || status.Signaled)
         {
             OnEnd(thread, status);
@@ -212,7 +220,9 @@ internal sealed class Supervisor
             return;
         }
         thread.CallRegs = regs;
-        Finish(thread, ref regs, Decide(thread, ref regs));
+        CallVerdict verdict = Decide(thread, ref regs);
+        _callTrace?.OnDecided(thread, verdict);
+        Finish(thread, ref regs, verdict);
     }
 
     private CallVerdict Decide(TracedThread thread, ref UserRegs regs)
@@ -306,6 +316,7 @@ internal sealed class Supervisor
                     break;
             }
         }
+        _callTrace?.OnEnded(thread);
         if (thread.Ended is null)
         {
             _ = thread.Continue();
@@ -339,6 +350,10 @@ internal sealed class Supervisor
         {
             _continuedAtStop = SignalForwarder.Continued;
             _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
+        }
+        if (_trace is not null && PtraceCalls.GetSigInfo(tid, out SigInfo delivered))
+        {
+            _trace.Delivered(thread.Space, delivered);
         }
         _ = thread.Continue(signal);
     }
@@ -430,6 +445,7 @@ internal sealed class Supervisor
     private void OnEnd(TracedThread thread, WaitStatus status)
     {
         _threads.Remove(thread.Tid);
+        _callTrace?.OnThreadEnded(thread);
         AbandonEnclave(thread);
         LeaveSpace(thread);
         if (thread.Tid == _program)
@@ -439,6 +455,10 @@ internal sealed class Supervisor
         if (thread.Space.Threads == 0)
         {
             _devices.ReleaseUnreferenced();
+        }
+        if (thread.Tid == _program)
+        {
+            _trace?.Ended(status);
         }
     }
 

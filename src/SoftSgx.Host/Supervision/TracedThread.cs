@@ -40,6 +40,9 @@ internal sealed class TracedThread
     /// <summary>The registers that the system call under way had when the program made it.</summary>
     internal UserRegs CallRegs;
 
+    /// <summary>What a trace will say of the call under way; null if nothing.</summary>
+    internal Kernel.Tracing.TraceEvent? TracedCall { get; set; }
+
     /// <summary>The enclave that the call under way concerns.</summary>
     internal OpenEnclave? CallEnclave { get; set; }
 

@@ -34,6 +34,14 @@ internal static class Machine
         return Once(target, () => Compile(target, ["-O1", "-g", "-Wall", "-Wextra", "-pthread", "-o", target, Path.Combine(Sources, name + ".c"), .. flags]));
     }
 
+    /// <summary>Builds <c>native/NAME.c</c> with some sources of the samples' library.</summary>
+    internal static string BuildWith(string name, params string[] library)
+    {
+        string target = Path.Combine(s_programs, name);
+        string[] sources = [.. library.Select(static file => Path.Combine(s_root, "samples", "lib", file))];
+        return Once(target, () => Compile(target, ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", target, Path.Combine(Sources, name + ".c"), .. sources]));
+    }
+
     /// <summary>Builds a program of the samples' library and its enclave, <c>native/NAME.c</c> and <c>native/NAME_enclave.c</c>.</summary>
     internal static string BuildWithEnclave(string name)
     {

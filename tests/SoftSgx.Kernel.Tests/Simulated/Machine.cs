@@ -1,4 +1,5 @@
 using SoftSgx.Architecture;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel.Tests;
@@ -27,13 +28,13 @@ internal sealed class Machine
 
     private readonly List<int> _hogged = [];
 
-    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null)
+    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null, ITrace? trace = null)
     {
         Platform = new ArrayPlatform(epcPages);
         Processor = new SgxProcessor(
             configuration ?? new ProcessorConfiguration(), PlatformSecrets.FromSeed("kernel tests"u8), epcPages, Platform);
         Encls = new ScriptedEncls(Processor);
-        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings() }, Encls);
+        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings(), Trace = trace }, Encls);
         Argument = Memory.Map(ArgumentAddress, 4096);
         Memory.Map(SecsAddress, 4096);
         Memory.Map(SecInfoAddress, 4096);

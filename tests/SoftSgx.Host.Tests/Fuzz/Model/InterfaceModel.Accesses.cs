@@ -1,0 +1,73 @@
+namespace SoftSgx.Host.Tests.Fuzz.Model;
+
+/// <content>Accesses to enclave memory, from outside and from inside; page faults.</content>
+internal sealed partial class InterfaceModel
+{
+    private const string SegmentationFault = "SIGSEGV", BusError = "SIGBUS";
+
+    /// <summary>What the driver's fault handler does when a mapping allows an access: null if there is a page then, else SIGBUS.</summary>
+    private static string? Load(Mapping mapping, ulong address)
+    {
+        EnclaveState enclave = mapping.Enclave;
+        if (!enclave.Contains(address) || (enclave.UsedAddPage && !enclave.IsInitialized))
+        {
+            return BusError;
+        }
+        if (enclave.PageAt(address) is PageState page)
+        {
+            return (mapping.Protection & ~page.Maximum) != 0 ? BusError : null;
+        }
+        if (!enclave.IsInitialized || enclave.UsedAddPage)
+        {
+            return BusError;
+        }
+        enclave.Pages.Add((address - enclave.Base) / Layout.Page, new PageState // EAUG
+        {
+            Kind = PageKind.Reg, Content = Content.Zero, Pending = true,
+            Permissions = PROT_READ | PROT_WRITE, Maximum = PROT_READ | PROT_WRITE | PROT_EXEC,
+        });
+        return null;
+    }
+
+    /// <summary>An access of the program itself.</summary>
+    private string Touch(ulong address, bool isWrite)
+    {
+        if (Process.MappingAt(address) is not Mapping mapping || !Allows(mapping.Protection, isWrite ? PROT_WRITE : PROT_READ))
+        {
+            return SegmentationFault;
+        }
+        return Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite) ?? Ok;
+    }
+
+    /// <summary>An access by a thread inside an enclave: null, or the page fault as the vDSO reports it.</summary>
+    /// <param name="enclave">The enclave.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="access">One of the PROT bits.</param>
+    /// <param name="isUnknown">The model cannot tell.</param>
+    private string? Access(EnclaveState enclave, ulong address, ulong access, ref bool isUnknown)
+    {
+        ulong error = 4 | (access == PROT_WRITE ? 2ul : 0) | (access == PROT_EXEC ? 0x10ul : 0);
+        if (Process.MappingAt(address) is not Mapping mapping || !Allows(mapping.Protection, access))
+        {
+            return PageFault(error, address);
+        }
+        if (mapping.Enclave != enclave)
+        {
+            isUnknown = true;
+            return null;
+        }
+        if (Load(mapping, address) is not null)
+        {
+            return PageFault(error, address);
+        }
+        PageState page = enclave.PageAt(address)!;
+        return page.IsAccessible && (page.Permissions & access) != 0 ? null : PageFault(0x8001 | error, address);
+    }
+
+    /// <summary>Of page table entries: what can be written or executed can be read.</summary>
+    private static bool Allows(ulong protection, ulong access)
+        => access == PROT_READ ? protection != 0 : (protection & access) != 0;
+
+    private static string PageFault(ulong error, ulong address)
+        => $"vector 14 error {error:x} address {address & ~(Layout.Page - 1):x}";
+}

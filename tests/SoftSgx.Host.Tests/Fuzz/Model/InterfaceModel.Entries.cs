@@ -1,0 +1,179 @@
+namespace SoftSgx.Host.Tests.Fuzz.Model;
+
+/// <content>EENTER and ERESUME by the vDSO, and what the enclave does (SDM vol. 3D, EENTER, ERESUME, EACCEPT, EMODPE).</content>
+internal sealed partial class InterfaceModel
+{
+    private const ulong EENTER = 2, ERESUME = 3, EACCEPT = 5, EMODPE = 6;
+    private const ulong SGX_PAGE_ATTRIBUTES_MISMATCH = 19;
+    private const string GeneralProtection = "vector 13";
+
+    private string? Enter(Call call)
+    {
+        (ulong leaf, ulong tcs) = (call[0], call[1]);
+        if (leaf is not (EENTER or ERESUME))
+        {
+            return "returned -22";
+        }
+        Operation operation = new(call[2], call[3], call[4], call[5]);
+        bool isUnknown = false;
+        string? fault = EnterTcs(leaf, tcs, out EnclaveState? enclave, out PageState? thread, ref isUnknown);
+        if (isUnknown)
+        {
+            return null;
+        }
+        if (fault is not null)
+        {
+            return $"leaf {leaf} {fault}";
+        }
+        if (leaf == ERESUME)
+        {
+            operation = thread!.Interrupted!;
+            thread.Interrupted = null;
+        }
+        string outcome = Execute(enclave!, operation, ref isUnknown);
+        if (isUnknown)
+        {
+            return null;
+        }
+        if (outcome.StartsWith("vector", StringComparison.Ordinal))
+        {
+            thread!.Interrupted = operation;
+            return $"leaf 3 {outcome}"; // the asynchronous exit put ERESUME in RAX
+        }
+        return outcome;
+    }
+
+    private string? EnterTcs(ulong leaf, ulong tcs, out EnclaveState? enclave, out PageState? thread, ref bool isUnknown)
+    {
+        (enclave, thread) = (null, null);
+        if (tcs % Layout.Page != 0)
+        {
+            return GeneralProtection;
+        }
+        string missing = $"vector 14 error * address {tcs:x}";
+        if (Process.MappingAt(tcs) is not Mapping mapping || mapping.Protection == 0)
+        {
+            return missing;
+        }
+        if (Load(mapping, tcs) is not null)
+        {
+            return missing;
+        }
+        enclave = mapping.Enclave;
+        thread = enclave.PageAt(tcs)!;
+        if (thread.Kind != PageKind.Tcs || thread.Modified)
+        {
+            return missing;
+        }
+        if ((mapping.Protection & PROT_WRITE) == 0)
+        {
+            isUnknown = true; // whether the processor minds
+            return null;
+        }
+        if (!enclave.IsInitialized || (leaf == EENTER ? thread.Interrupted is not null : thread.Interrupted is null))
+        {
+            return GeneralProtection;
+        }
+        if ((enclave.Attributes & AEXNOTIFY) != 0)
+        {
+            return GeneralProtection; // the TCS says otherwise
+        }
+        ulong ssa = enclave.Base + (Layout.SsaPage * Layout.Page);
+        if ((Access(enclave, ssa, PROT_READ, ref isUnknown) ?? Access(enclave, ssa, PROT_WRITE, ref isUnknown)) is not null)
+        {
+            return $"vector 14 error * address {ssa:x}";
+        }
+        return null;
+    }
+
+    private string Execute(EnclaveState enclave, Operation operation, ref bool isUnknown)
+    {
+        ulong entry = enclave.Base + (Layout.CodePage * Layout.Page);
+        if (Access(enclave, entry, PROT_EXEC, ref isUnknown) is string fetch)
+        {
+            return fetch;
+        }
+        isUnknown |= enclave.PageAt(entry)?.Content != Content.Code;
+        if (isUnknown)
+        {
+            return "";
+        }
+        return operation.Number switch
+        {
+            1 => Access(enclave, operation.First, PROT_READ, ref isUnknown) ?? "exit 0",
+            2 => Access(enclave, operation.First, PROT_WRITE, ref isUnknown) ?? "exit 0",
+            3 => ExecuteLeaf(enclave, operation, ref isUnknown),
+            _ => $"exit {operation.First:x}",
+        };
+    }
+
+    private string ExecuteLeaf(EnclaveState enclave, Operation operation, ref bool isUnknown)
+    {
+        (ulong secInfo, ulong target) = (operation.First, operation.Second);
+        if (secInfo % 64 != 0 || !enclave.Contains(secInfo))
+        {
+            return GeneralProtection;
+        }
+        if (Access(enclave, secInfo, PROT_READ, ref isUnknown) is not null)
+        {
+            return $"vector 14 error * address {secInfo & ~(Layout.Page - 1):x}";
+        }
+        isUnknown |= enclave.PageAt(secInfo)?.Content != Content.SecInfos || secInfo % Layout.Page / 64 >= (ulong)Layout.SecInfos.Length;
+        if (isUnknown)
+        {
+            return "";
+        }
+        ulong flags = Layout.SecInfos[(int)(secInfo % Layout.Page / 64)];
+        if (target % Layout.Page != 0 || !enclave.Contains(target))
+        {
+            return GeneralProtection;
+        }
+        string missing = $"vector 14 error * address {target:x}";
+        bool isAccept = operation.Leaf == EACCEPT;
+        if (!(isAccept ? IsLegalRequest(flags) : (flags & 3) != 2))
+        {
+            return GeneralProtection;
+        }
+        if (Process.MappingAt(target) is not Mapping mapping || mapping.Protection == 0)
+        {
+            return missing;
+        }
+        isUnknown |= mapping.Enclave != enclave;
+        if (isUnknown || Load(mapping, target) is not null)
+        {
+            return missing;
+        }
+        PageState page = enclave.PageAt(target)!;
+        return isAccept ? Accept(page, flags, ref isUnknown) : Extend(page, flags, missing);
+    }
+
+    private static bool IsLegalRequest(ulong flags)
+    {
+        const ulong Pending = 8, Modified = 0x10, Restricted = 0x20;
+        return flags >> 8 == (ulong)PageKind.Reg
+            ? (flags & (Pending | Restricted)) != 0 && (flags & Modified) == 0
+            : flags >> 8 is (ulong)PageKind.Tcs or (ulong)PageKind.Trim && (flags & (Pending | Modified | Restricted)) == Modified;
+    }
+
+    private static string Accept(PageState page, ulong flags, ref bool isUnknown)
+    {
+        if (flags >> 8 != (ulong)page.Kind || (flags & 7) != page.Permissions
+            || ((flags & 8) != 0) != page.Pending || ((flags & 0x10) != 0) != page.Modified)
+        {
+            return $"exit {SGX_PAGE_ATTRIBUTES_MISMATCH:x}";
+        }
+        isUnknown |= page.Kind == PageKind.Tcs && page.Content != Content.Tcs;
+        page.Pending = page.Modified = false;
+        return "exit 0";
+    }
+
+    private static string Extend(PageState page, ulong flags, string missing)
+    {
+        if (!page.IsAccessible)
+        {
+            return missing;
+        }
+        page.Permissions |= flags & 7;
+        return $"exit {EMODPE:x}";
+    }
+}
