@@ -20,6 +20,7 @@ internal static class Benchmarks
         new("simulation", "accesses and paging cycles of a simulation without contents, by pattern, policy and size", SimulatedPaging.Run),
         new("ecall", "an empty ECALL through the vDSO against two bare ptrace stops; computing inside against outside", EcallUnderSupervision.Run),
         new("paging", "pages evicted and loaded in a live program, against userfaultfd, AES-GCM and punching holes alone", LivePaging.Run),
+        new("interface", "system calls and processes under softsgx against without; ECALLs of 64 threads against one", ProgramInterface.Run),
         new("start", "softsgx run true against true, and what the supervisor holds in memory", ProgramStart.Run),
     ];
 }

@@ -91,6 +91,11 @@ bool __attribute__((weak)) enclave_exception(struct sgx_gprsgx *state,
 	return false;
 }
 
+void __attribute__((weak)) enclave_notified(struct sgx_gprsgx *state)
+{
+	(void)state;
+}
+
 static bool selected_exinfo(void)
 {
 	struct sgx_report report __attribute__((aligned(512)));
@@ -108,6 +113,8 @@ static uint64_t handle_exception(struct enclave_frame *frame)
 	struct sgx_gprsgx *state = enclave_saved_state(frame->rax - 1);
 	struct sgx_exinfo *exinfo = (struct sgx_exinfo *)state - 1;
 
+	if (state->aexnotify & SGX_AEXNOTIFY_ENABLED)
+		enclave_notified(state);
 	if (!(state->exitinfo & SGX_EXITINFO_VALID))
 		return ENCLAVE_EXCEPTION_NONE;
 	if (!selected_exinfo())

@@ -43,6 +43,12 @@ bool enclave_exception(struct sgx_gprsgx *state,
 		       const struct sgx_exinfo *exinfo,
 		       struct enclave_frame *frame);
 
+/*
+ * An enclave that uses AEX-Notify writes its own, which never returns: an
+ * asynchronous exit interrupted the thread, and the host has resumed it.
+ */
+void enclave_notified(struct sgx_gprsgx *state);
+
 /* The end of one of this thread's SSA frames: frame 0 is that of an ECALL. */
 struct sgx_gprsgx *enclave_saved_state(unsigned int frame);
 

@@ -23,6 +23,10 @@ enum sgx_enclu_leaf {
 	SGX_EENTER	= 2,
 	SGX_ERESUME	= 3,
 	SGX_EEXIT	= 4,
+	SGX_EACCEPT	= 5,
+	SGX_EMODPE	= 6,
+	SGX_EACCEPTCOPY	= 7,
+	SGX_EDECCSSA	= 9,
 };
 
 /* Error codes that EGETKEY leaves in RAX, and some of EINIT's. */
@@ -32,6 +36,7 @@ enum sgx_error {
 	SGX_INVALID_ATTRIBUTE		= 2,
 	SGX_INVALID_MEASUREMENT		= 4,
 	SGX_INVALID_SIGNATURE		= 8,
+	SGX_PAGE_ATTRIBUTES_MISMATCH	= 19,
 	SGX_INVALID_CPUSVN		= 32,
 	SGX_INVALID_ISVSVN		= 64,
 	SGX_INVALID_KEYNAME		= 256,
@@ -110,6 +115,14 @@ struct sgx_secinfo {
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sgx_secinfo) == 64, "SECINFO");
+
+#define SGX_TCS_DBGOPTIN		(1ull << 0)
+#define SGX_TCS_AEXNOTIFY		(1ull << 1)
+
+/* SECINFO.FLAGS of a page that SGX2 is changing. */
+#define SGX_SECINFO_PENDING	(1ull << 3)
+#define SGX_SECINFO_MODIFIED	(1ull << 4)
+#define SGX_SECINFO_PR		(1ull << 5)
 
 struct sgx_tcs {
 	uint64_t state;		/* the processor's */
@@ -297,9 +310,11 @@ struct sgx_gprsgx {
 
 _Static_assert(offsetof(struct sgx_gprsgx, rip) == 136, "GPRSGX");
 _Static_assert(offsetof(struct sgx_gprsgx, exitinfo) == 160, "GPRSGX");
+_Static_assert(offsetof(struct sgx_gprsgx, aexnotify) == 167, "GPRSGX");
 _Static_assert(offsetof(struct sgx_gprsgx, fsbase) == 168, "GPRSGX");
 _Static_assert(sizeof(struct sgx_gprsgx) == 184, "GPRSGX");
 
+#define SGX_AEXNOTIFY_ENABLED		1
 #define SGX_EXITINFO_VECTOR(info)	((info) & 0xff)
 #define SGX_EXITINFO_TYPE(info)		(((info) >> 8) & 7)
 #define SGX_EXITINFO_VALID		(1u << 31)

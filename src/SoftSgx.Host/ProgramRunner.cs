@@ -11,6 +11,7 @@ using SoftSgx.Host.Spawn;
 using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -31,11 +32,19 @@ public sealed record RunOptions
     /// <summary>Called when the program has ended, however it did, before this process ends the same way.</summary>
     public Action<RunStatistics>? Ended { get; init; }
 
+    /// <summary>Takes what happens while the program runs; null if nobody looks. Flushed before this process ends by a signal.</summary>
+    public ITrace? Trace { get; init; }
+
     /// <summary>The processor has SGX1 only: no SGX2, no AEX-Notify.</summary>
     public bool Sgx1 { get; init; }
 
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
+
+    /// <summary>
+    /// Outside enclaves their memory reads as ones and writes to it vanish, as far as the host can: docs/supervision.md.
+    /// </summary>
+    public bool Strict { get; init; }
 
     /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
     public required int ArgumentCount { get; init; }
@@ -79,15 +88,15 @@ public static class ProgramRunner
         configuration = configuration with { EpcSections = EpcPlacement.Place(options.Epc, configuration.EpcSections[0].PhysicalBase) };
         PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath, out string? temporary));
         SgxProcessor processor = new(configuration, secrets, options.Epc.Pages, platform);
-        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim });
+        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim, Trace = options.Trace });
         foreach (int page in options.PoisonedPages)
         {
             _ = subsystem.Poison(page);
         }
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
         FaultVerdicts verdicts = new();
-        using Pager pager = new(subsystem, verdicts);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, warn)
+        using Pager pager = new(subsystem, verdicts, options.Trace);
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Strict, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null
@@ -122,6 +131,7 @@ public static class ProgramRunner
             Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports));
         if (status.Signaled)
         {
+            options.Trace?.Flush();
             SignalForwarder.DieOf(status.TerminatingSignal);
         }
         return status.ExitCode;

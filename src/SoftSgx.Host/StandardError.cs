@@ -11,9 +11,11 @@ namespace SoftSgx.Host;
 public static class StandardError
 {
     /// <summary>Writes text as UTF-8; if nobody reads it, there is nobody to tell.</summary>
-    public static unsafe void Write(string text)
+    public static void Write(string text) => Write(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Writes bytes; if nobody reads them, there is nobody to tell.</summary>
+    public static unsafe void Write(ReadOnlySpan<byte> bytes)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(text);
         fixed (byte* p = bytes)
         {
             for (nint done = 0; done < bytes.Length;)

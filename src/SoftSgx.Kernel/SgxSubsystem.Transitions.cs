@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using SoftSgx.Architecture;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
@@ -11,6 +12,7 @@ namespace SoftSgx.Kernel;
 public sealed partial class SgxSubsystem
 {
     private readonly ConcurrentDictionary<LogicalProcessor, Enclave> _inside = new();
+    private readonly Lock _nobody = new(); // of a leaf that names no enclave
 
     /// <summary>Executes ENCLU; a #PF on a page that can be loaded is handled and the leaf repeated.</summary>
     /// <param name="enclave">
@@ -34,8 +36,31 @@ public sealed partial class SgxSubsystem
         out FaultOutcome outcome)
     {
         ArgumentNullException.ThrowIfNull(logical);
-        outcome = FaultOutcome.Absent;
         enclave = logical.InEnclave ? _inside.GetValueOrDefault(logical) : enclave;
+        if (Trace is not { } trace || !trace.Wants(TraceKinds.Enclu))
+        {
+            return Execute(enclave, logical, ref registers, space, xsave, out outcome);
+        }
+
+        RegisterFile before = registers;
+        LeafResult result = Execute(enclave, logical, ref registers, space, xsave, out outcome);
+        lock (enclave?.Lock ?? _nobody)
+        {
+            TransitionTrace.Executed(trace, Processor, enclave, in before, in registers, space, in result, outcome);
+        }
+
+        return result;
+    }
+
+    private LeafResult Execute(
+        Enclave? enclave,
+        LogicalProcessor logical,
+        ref RegisterFile registers,
+        ILinearAddressSpace space,
+        Span<byte> xsave,
+        out FaultOutcome outcome)
+    {
+        outcome = FaultOutcome.Absent;
         if (enclave is null)
         {
             return Enclu.Execute(Processor, logical, ref registers, space, xsave);
@@ -62,9 +87,13 @@ public sealed partial class SgxSubsystem
             {
                 Reclaimer.WaitForProgress(seen, Patience);
             }
-            else if (outcome != FaultOutcome.Present)
+            else
             {
-                return result;
+                Trace?.Faulted(enclave, address, "processor", outcome);
+                if (outcome != FaultOutcome.Present)
+                {
+                    return result;
+                }
             }
         }
     }
@@ -80,6 +109,11 @@ public sealed partial class SgxSubsystem
         Enclave enclave = _inside[logical];
         lock (enclave.Lock)
         {
+            if (Trace is { } trace && trace.Wants(TraceKinds.Exit))
+            {
+                TransitionTrace.Exiting(trace, enclave, logical, in registers, in e);
+            }
+
             AsynchronousExit.Execute(Processor, logical, ref registers, xsave, in e);
             Note(enclave, logical);
         }
@@ -94,6 +128,11 @@ public sealed partial class SgxSubsystem
         {
             lock (enclave.Lock)
             {
+                if (Trace is { } trace && trace.Wants(TraceKinds.Exit))
+                {
+                    TransitionTrace.Abandoned(trace, enclave, logical);
+                }
+
                 AsynchronousExit.Abandon(Processor, logical);
                 Note(enclave, logical);
             }

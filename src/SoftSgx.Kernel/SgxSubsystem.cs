@@ -1,4 +1,5 @@
 using SoftSgx.Architecture;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
@@ -26,7 +27,7 @@ public sealed partial class SgxSubsystem
         Processor = processor;
         Platform = platform;
         Options = options;
-        Encls = encls;
+        Encls = options.Trace is null ? encls : new TracingEncls(encls, processor, options.Trace);
         EpcLayout layout = options.Layout ?? new EpcLayout((processor.Epcm.PageCount, 0));
         if (layout.Pages != processor.Epcm.PageCount)
         {
@@ -167,6 +168,9 @@ public sealed partial class SgxSubsystem
 
     /// <summary>What was chosen.</summary>
     internal SubsystemOptions Options { get; }
+
+    /// <summary>Takes what happens; <see langword="null"/> if nobody looks.</summary>
+    internal ITrace? Trace => Options.Trace;
 
     /// <summary>The ENCLS leaves.</summary>
     internal IEncls Encls { get; }

@@ -1,3 +1,5 @@
+using SoftSgx.Kernel.Tracing;
+
 namespace SoftSgx.Kernel;
 
 /// <summary>What can be chosen about an SGX subsystem.</summary>
@@ -17,4 +19,7 @@ public sealed record SubsystemOptions
 
     /// <summary>Who decides which thread goes on; <see langword="null"/> where threads run by themselves.</summary>
     public IKernelScheduler? Scheduler { get; init; }
+
+    /// <summary>Takes what happens; <see langword="null"/> if nobody looks.</summary>
+    public ITrace? Trace { get; init; }
 }

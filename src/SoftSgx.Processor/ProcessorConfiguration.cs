@@ -47,8 +47,11 @@ public sealed record ProcessorConfiguration
     /// <summary>Largest enclave outside 64-bit mode, as a power of two of bytes.</summary>
     public byte MaxEnclaveSizeLog2Not64 { get; init; } = 31;
 
-    /// <summary>Largest enclave in 64-bit mode, as a power of two of bytes.</summary>
-    public byte MaxEnclaveSizeLog2_64 { get; init; } = 40;
+    /// <summary>
+    /// Largest enclave in 64-bit mode, as a power of two of bytes; the size itself is one too many. Processors with SGX2 say 56, and
+    /// programs rely on it: those that add pages while they run reserve a terabyte.
+    /// </summary>
+    public byte MaxEnclaveSizeLog2_64 { get; init; } = 56;
 
     /// <summary>Sections of the EPC as CPUID enumerates them.</summary>
     public IReadOnlyList<EpcSection> EpcSections { get; init; } = [];

@@ -11,7 +11,7 @@ public sealed class RunCommandTests
     [InlineData("run --epc 64M ls -l", "run --epc 64M -- ls -l")]
     [InlineData("run --epc=64M ls", "run --epc=64M -- ls")]
     [InlineData("run --genuine-intel ls", "run --genuine-intel -- ls")]
-    [InlineData("run --reclaim low=1 --poison 3 --stats text --genuine-intel --epc 1M ls --stats json", "run --reclaim low=1 --poison 3 --stats text --genuine-intel --epc 1M -- ls --stats json")]
+    [InlineData("run --reclaim low=1 --poison 3 --stats text --genuine-intel --strict --epc 1M ls --stats json", "run --reclaim low=1 --poison 3 --stats text --genuine-intel --strict --epc 1M -- ls --stats json")]
     [InlineData("run --stats ls", "run --stats ls")]
     [InlineData("run --stats text -- --epc", "run --stats text -- --epc")]
     [InlineData("run --help", "run --help")]

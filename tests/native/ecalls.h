@@ -23,7 +23,8 @@ enum test_ecall {
 	TEST_INT3,
 	TEST_CPUID,
 	TEST_SYSCALL,
-	TEST_ENCLU,		/* leaf RSI, with RBX = RDX, RCX = R8, RDX = R9 */
+	TEST_ENCLU,		/* leaf RSI, with RBX = RDX, RCX = R8, RDX = R9;
+				   returns RAX, and RFLAGS in RDX */
 	TEST_EXIT_DF,		/* leave with the direction flag set */
 	TEST_SPIN,		/* RDX rounds of test_stir() from RSI */
 	TEST_SPIN_UNTIL,	/* as the struct test_wait at RSI says */
@@ -34,6 +35,13 @@ enum test_ecall {
 	TEST_REPORT,		/* struct test_report at RSI */
 	TEST_VERIFY,		/* the struct sgx_report at RSI */
 	TEST_ILLEGAL,		/* the enum test_illegal RSI */
+	TEST_HOLD_STATE_AVX512,	/* as TEST_HOLD_STATE */
+	TEST_HOLD_FLAGS,	/* likewise, with these RFLAGS: RDX; returns them */
+	TEST_EXCEPTION,		/* the enum test_vector RSI */
+	TEST_CALL,		/* the function at RSI; returns its RAX */
+	TEST_TRAP_FLAG,		/* set RFLAGS.TF; returns RFLAGS one later */
+	TEST_NOTIFY,		/* AEX-Notify for this thread from now on: RSI */
+	TEST_NOTIFIED,		/* how often AEX-Notify came in */
 	TEST_UNKNOWN = 999,
 };
 
@@ -55,6 +63,13 @@ enum test_illegal {
 	ILLEGAL_INS,
 	ILLEGAL_OUTS,
 	ILLEGAL_COUNT,
+};
+
+/* Exceptions that need some preparation. */
+enum test_vector {
+	VECTOR_MF,		/* division by zero, unmasked, of the x87 */
+	VECTOR_XM,		/* likewise of SSE */
+	VECTOR_AC,		/* an access that is not aligned, under AC */
 };
 
 /* What a second entry, after an exception, asks for in RDI. */

@@ -24,6 +24,16 @@ void hold_state(const struct held_state *in, struct held_state *out,
 void hold_state_avx(const struct held_state *in, struct held_state *out,
 		    volatile uint32_t *flag);
 
+struct wide_state {
+	uint8_t vectors[32][64];
+	uint64_t masks[8];
+};
+
+void hold_state_avx512(const struct wide_state *in, struct wide_state *out,
+		       volatile uint32_t *flag);
+uint64_t hold_flags(uint64_t flags, volatile uint32_t *flag);
+void notified_return(struct sgx_gprsgx *state, const void *xsave);
+
 static uint8_t arena[8192] __attribute__((section(".data.page"), aligned(4096)));
 static uint64_t counter;
 
@@ -166,12 +176,106 @@ static uint64_t execute_illegal(enum test_illegal which)
 	}
 }
 
-static uint64_t execute_enclu(uint64_t leaf, const struct enclave_frame *frame)
+static uint64_t x87_exception(void)
+{
+	uint16_t control = 0x37b;	/* all masked but division by zero */
+
+	asm volatile(RECOVER_AT("1f")
+		     "fldcw %[control]\n"
+		     "fldz\n"
+		     "fld1\n"
+		     "fdivp\n"
+		     "fwait\n"
+		     "1: fninit"
+		     : [recovery] "=m"(recovery)
+		     : [control] "m"(control) : "r11", "st", "st(1)");
+	return TEST_MAGIC;
+}
+
+static uint64_t sse_exception(void)
+{
+	uint32_t usual = 0x1f80, control = 0x1d80;
+	double one = 1, zero = 0;
+
+	asm volatile(RECOVER_AT("1f")
+		     "ldmxcsr %[control]\n"
+		     "divsd %[zero], %[one]\n"
+		     "1: ldmxcsr %[usual]"
+		     : [recovery] "=m"(recovery), [one] "+x"(one)
+		     : [zero] "x"(zero), [control] "m"(control),
+		       [usual] "m"(usual) : "r11");
+	return TEST_MAGIC;
+}
+
+static uint64_t alignment_exception(void)
+{
+	asm volatile(RECOVER_AT("1f")
+		     "pushfq\n"
+		     "orl $0x40000, (%%rsp)\n"
+		     "popfq\n"
+		     "mov 1(%[arena]), %%r11\n"
+		     "1: pushfq\n"
+		     "andl $~0x40000, (%%rsp)\n"
+		     "popfq"
+		     : [recovery] "=m"(recovery)
+		     : [arena] "r"(arena) : "r11", "cc", "memory");
+	return TEST_MAGIC;
+}
+
+static uint64_t raise_exception(enum test_vector vector)
+{
+	switch (vector) {
+	case VECTOR_MF:
+		return x87_exception();
+	case VECTOR_XM:
+		return sse_exception();
+	case VECTOR_AC:
+		return alignment_exception();
+	default:
+		return 0;
+	}
+}
+
+static uint64_t set_trap_flag(void)
+{
+	uint64_t flags;
+
+	asm volatile("pushfq\n"
+		     "orl $0x100, (%%rsp)\n"
+		     "popfq\n"
+		     "nop\n"
+		     "pushfq\n"
+		     "pop %0" : "=r"(flags) : : "cc", "memory");
+	return flags;
+}
+
+/* An asynchronous exit took place, and the host resumed: notified of it. */
+static uint64_t notifications;
+
+static uint64_t notify(uint64_t on)
+{
+	enclave_saved_state(0)->aexnotify = on;
+	return TEST_MAGIC;
+}
+
+void enclave_notified(struct sgx_gprsgx *state)
+{
+	uint8_t *frame_end = (uint8_t *)(state + 1);
+
+	notifications++;
+	if (state->exitinfo & SGX_EXITINFO_VALID)
+		state->rip = recovery;
+	notified_return(state, frame_end - SGX_PAGE_SIZE);
+}
+
+static uint64_t execute_enclu(uint64_t leaf, struct enclave_frame *frame)
 {
 	asm volatile(RECOVER_AT("1f")
 		     "enclu\n"
-		     "1:"
-		     : "+a"(leaf), [recovery] "=m"(recovery)
+		     "1: pushfq\n"
+		     "popq %[flags]"
+		     : "+a"(leaf), [recovery] "=m"(recovery),
+		       [flags] "=m"(frame->rdx)
 		     : "b"(frame->rdx), "c"(frame->r8), "d"(frame->r9)
 		     : "r11", "memory", "cc");
 	return leaf;
@@ -244,6 +348,30 @@ static uint64_t held(struct test_wait *untrusted, bool avx)
 		if (((uint8_t *)&in)[i] != ((uint8_t *)&out)[i])
 			return i;
 	return TEST_MAGIC;
+}
+
+static uint64_t held_wide(struct test_wait *untrusted)
+{
+	static struct wide_state in, out;
+	uint64_t i, x = 1;
+
+	for (i = 0; i < sizeof(in.vectors); i++)
+		((uint8_t *)in.vectors)[i] = (x = test_stir(x)) >> 56;
+	for (i = 0; i < 8; i++)
+		in.masks[i] = x = test_stir(x);
+	memset(&out, 0, sizeof(out));
+	untrusted->inside = 1;
+	hold_state_avx512(&in, &out, &untrusted->leave);
+	for (i = 0; i < sizeof(in); i++)
+		if (((uint8_t *)&in)[i] != ((uint8_t *)&out)[i])
+			return i;
+	return TEST_MAGIC;
+}
+
+static uint64_t held_flags(struct test_wait *untrusted, uint64_t flags)
+{
+	untrusted->inside = 1;
+	return hold_flags(flags, &untrusted->leave);
 }
 
 static uint64_t getkey(struct test_getkey *untrusted)
@@ -341,6 +469,12 @@ static uint64_t call_fault(uint64_t number, uint64_t rsi,
 		return execute_illegal((enum test_illegal)rsi);
 	case TEST_ENCLU:
 		return execute_enclu(rsi, frame);
+	case TEST_EXCEPTION:
+		return raise_exception((enum test_vector)rsi);
+	case TEST_CALL:
+		return ((uint64_t (*)(void))rsi)();
+	case TEST_TRAP_FLAG:
+		return set_trap_flag();
 	default:
 		return call_identity(number, (void *)rsi);
 	}
@@ -368,6 +502,14 @@ uint64_t enclave_call(uint64_t number, void *argument,
 	case TEST_HOLD_STATE:
 	case TEST_HOLD_STATE_AVX:
 		return held(argument, number == TEST_HOLD_STATE_AVX);
+	case TEST_HOLD_STATE_AVX512:
+		return held_wide(argument);
+	case TEST_HOLD_FLAGS:
+		return held_flags(argument, frame->rdx);
+	case TEST_NOTIFY:
+		return notify(frame->rsi);
+	case TEST_NOTIFIED:
+		return notifications;
 	case TEST_INCREMENT:
 		return __atomic_add_fetch(&counter, 1, __ATOMIC_SEQ_CST);
 	default:

@@ -90,4 +90,100 @@
 	hold_state hold_state, movdqu, xmm
 	hold_state hold_state_avx, vmovdqu, ymm
 
+/*
+ * hold_state_avx512(in, out, flag): the same with all of AVX-512's registers;
+ * struct wide_state: zmm0 … zmm31, k0 … k7.
+ */
+	.globl	hold_state_avx512
+	.hidden	hold_state_avx512
+	.type	hold_state_avx512, @function
+hold_state_avx512:
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	vmovdqu64 64 * \n(%rdi), %zmm\n
+	.endr
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	kmovq	2048 + 8 * \n(%rdi), %k\n
+	.endr
+1:	cmpl	$0, (%rdx)
+	je	1b
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	vmovdqu64 %zmm\n, 64 * \n(%rsi)
+	vpxorq	%zmm\n, %zmm\n, %zmm\n
+	.endr
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	kmovq	%k\n, 2048 + 8 * \n(%rsi)
+	kxorq	%k\n, %k\n, %k\n
+	.endr
+	ret
+	.size	hold_state_avx512, . - hold_state_avx512
+
+/* hold_flags(flags, flag): with these RFLAGS until the u32 at flag is not zero. */
+	.globl	hold_flags
+	.hidden	hold_flags
+	.type	hold_flags, @function
+hold_flags:
+	push	%rdi
+	popfq
+1:	mov	(%rsi), %ecx		/* nothing here changes a flag */
+	jrcxz	1b
+	pushfq
+	pop	%rax
+	push	$2
+	popfq
+	ret
+	.size	hold_flags, . - hold_flags
+
+/*
+ * notified_return(state, xsave): from the handler of AEX-Notify, one SSA frame up, back
+ * to what an asynchronous exit interrupted. As soon as EDECCSSA is done another
+ * exit overwrites the frame, so what it holds is copied before; and once
+ * AEX-Notify is on again another handler overwrites this stack, so by then the rest
+ * lies on the interrupted one, below its red zone.
+ */
+	.globl	notified_return
+	.hidden	notified_return
+	.type	notified_return, @function
+notified_return:
+	movb	$0, 0xa7(%rdi)		/* AEXNOTIFY */
+	mov	$-1, %eax
+	mov	%eax, %edx
+	xrstor64 (%rsi)
+	mov	0x20(%rdi), %rcx	/* its RSP */
+	sub	$128 + 32, %rcx
+	mov	0x88(%rdi), %rax	/* RIP */
+	mov	%rax, 24(%rcx)
+	mov	0x80(%rdi), %rax	/* RFLAGS */
+	mov	%rax, 16(%rcx)
+	mov	0x00(%rdi), %rax
+	mov	%rax, 8(%rcx)
+	mov	0x10(%rdi), %rax	/* RDX */
+	mov	%rax, 0(%rcx)
+	mov	%rdi, %rdx
+	push	%rcx
+	.irp	offset, 0x78, 0x70, 0x68, 0x60, 0x58, 0x50, 0x48, 0x40, 0x38, 0x30, 0x28, 0x18, 0x08
+	pushq	\offset(%rdi)
+	.endr
+	mov	$9, %eax
+	enclu				/* EDECCSSA */
+	pop	%rcx
+	pop	%rbx
+	pop	%rbp
+	pop	%rsi
+	pop	%rdi
+	pop	%r8
+	pop	%r9
+	pop	%r10
+	pop	%r11
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rsp
+	movb	$1, 0xa7(%rdx)
+	pop	%rdx
+	pop	%rax
+	popfq
+	ret	$128
+	.size	notified_return, . - notified_return
+
 	.section .note.GNU-stack, "", @progbits

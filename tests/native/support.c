@@ -111,12 +111,36 @@ static unsigned int next_thread;
 
 void test_enclave(struct enclave *e, const struct enclave_options *options)
 {
+	test_enclave_with(e, options, 0);
+}
+
+static void set_tcs_flags(struct enclave *e, uint64_t tcs_flags)
+{
+	unsigned int i;
+
+	for (i = 0; i < e->nr_regions; i++)
+		if (e->regions[i].secinfo_flags == SGX_SECINFO_TCS)
+			((struct sgx_tcs *)(e->source + e->regions[i].offset))
+				->flags = tcs_flags;
+}
+
+void test_enclave_with(struct enclave *e, const struct enclave_options *options,
+		       uint64_t tcs_flags)
+{
 	static const struct enclave_options usual = { .exinfo = true };
+	const char *path = enclave_beside_program("test.enclave");
 
 	next_thread = 1;	/* thread 0 is for calls that return */
-	need(!enclave_build(e, enclave_beside_program("test.enclave"),
-			    options ? options : &usual),
-	     "the test enclave cannot be built");
+	enclave_zero(e);
+	need(sgx_cpu_detect(&e->cpu) && !enclave_find_vdso() &&
+	     !enclave_load(e, path, options ? options : &usual),
+	     "the test enclave cannot be loaded");
+	set_tcs_flags(e, tcs_flags);
+	e->fd = enclave_open_device();
+	need(e->fd >= 0 && !enclave_reserve(e) && !enclave_create(e) &&
+	     !enclave_add_pages(e) && !enclave_sign(e) && !enclave_init(e) &&
+	     !enclave_map(e), "the test enclave cannot be built");
+	enclave_find_threads(e);
 }
 
 unsigned int fresh_thread(struct enclave *e)

@@ -30,6 +30,10 @@ void tiny_init(struct enclave *e);
 /* The test enclave, built with many threads; gives up where that fails. */
 void test_enclave(struct enclave *e, const struct enclave_options *options);
 
+/* And with these flags in each TCS. */
+void test_enclave_with(struct enclave *e, const struct enclave_options *options,
+		       uint64_t tcs_flags);
+
 /* A TCS that no test has used yet. */
 unsigned int fresh_thread(struct enclave *e);
 

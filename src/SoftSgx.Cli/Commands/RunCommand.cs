@@ -1,9 +1,13 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using SoftSgx.Cli.Explain;
 using SoftSgx.Cli.Options;
 using SoftSgx.Cli.Stats;
+using SoftSgx.Cli.Tracing;
 using SoftSgx.Host;
+using SoftSgx.Host.Explain;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 
 namespace SoftSgx.Cli.Commands;
 
@@ -42,9 +46,35 @@ internal static class RunCommand
         HelpName = "text|json|FILE",
     };
 
+    private static readonly Option<string> s_trace = new("--trace")
+    {
+        Description = "Say line by line what the program does with SGX, as strace does: on standard error, or --trace=FILE: text, or JSON if it ends in .json. --trace=json: JSON on standard error.",
+        HelpName = "text|json|FILE",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Option<string> s_traceOnly = new("--trace-only")
+    {
+        Description = "Trace these kinds of events only: any of call,encls,enclu,exit,signal,fault,paging,process.",
+        HelpName = "KIND[,KIND…]",
+        CustomParser = static result => Parsed(result, TraceOption.Parse(Text(result), out _), Text(result)),
+    };
+
+    private static readonly Option<string> s_explain = new("--explain")
+    {
+        Description = "Say first what this machine can and cannot enforce, and why; --explain=json for scripts. Needs no program.",
+        HelpName = "text|json",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
     private static readonly Option<bool> s_sgx1 = new("--sgx1")
     {
         Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
+    };
+
+    private static readonly Option<bool> s_strict = new("--strict")
+    {
+        Description = "Outside enclaves their memory reads as ones and writes to it vanish, while no thread of the process is inside. Entries and exits cost more.",
     };
 
     private static readonly Option<bool> s_genuineIntel = new("--genuine-intel")
@@ -55,7 +85,7 @@ internal static class RunCommand
     private static readonly Argument<string[]> s_program = new("program")
     {
         Description = "The program to run, and its arguments.",
-        Arity = ArgumentArity.OneOrMore,
+        Arity = ArgumentArity.ZeroOrMore, // with --explain; else one or more
         HelpName = "program args",
     };
 
@@ -71,19 +101,26 @@ internal static class RunCommand
           softsgx run --epc 64M ./my-enclave-app
           softsgx run --epc 64M@0,64M@1 ./my-enclave-app         two sections, on two NUMA nodes
           softsgx run --epc 16M --stats text ./my-enclave-app    what does a small EPC cost?
+          softsgx run --trace ./my-enclave-app                   every ioctl, leaf, exit and fault, line by line
+          softsgx run --trace=trace.json --trace-only call,enclu ./my-enclave-app
+          softsgx run --explain                                  what holds on this machine, and what does not
           softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
           softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
+          softsgx run --strict ./my-enclave-app                  does it touch enclave memory from outside?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
           softsgx run bash                                       a shell in which every program finds SGX
 
+        --strict finds programs that touch enclave memory from outside. An ECALL costs twice as much and more, milliseconds with a large
+        enclave; docs/limits.md says what it does not cover.
+
         --reclaim: an allocation that leaves fewer than low free pages starts the reclaimer, which looks at batch pages at a time until
         high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
-        statistics mean is in docs/statistics.md.
+        statistics mean is in docs/statistics.md, what the lines of a trace mean in docs/trace.md.
 
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_sgx1, s_genuineIntel];
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_strict, s_genuineIntel];
 
     internal static Command Create()
     {
@@ -93,20 +130,45 @@ internal static class RunCommand
             command.Add(option);
         }
         command.Add(s_program);
+        command.Validators.Add(static result =>
+        {
+            string? form = result.GetResult(s_explain) is null ? null : result.GetValue(s_explain) ?? "text";
+            if (form is not (null or "text" or "json"))
+            {
+                result.AddError($"--explain: '{form}' is no form: give text or json.");
+            }
+            else if (form is null && result.GetValue(s_program) is null or { Length: 0 })
+            {
+                result.AddError("Give a program to run.");
+            }
+        });
         command.SetAction(Run);
         return command;
     }
 
     private static int Run(ParseResult result)
     {
+        string[] program = result.GetValue(s_program) ?? [];
+        if (result.GetResult(s_explain) is not null)
+        {
+            HostFacts host = HostProbe.Look();
+            string text = result.GetValue(s_explain) == "json" ? ExplainListing.Json(host, Explanation.Of(host)) : ExplainListing.Text(host, Explanation.Of(host));
+            if (program.Length == 0)
+            {
+                Console.Out.Write(text);
+                return host.CanRun ? 0 : ProgramRunner.ExitOwnFailure;
+            }
+            StandardError.Write(text); // standard output is the program's
+        }
         RunOptions options = new()
         {
             Epc = result.GetValue(s_epc) ?? s_defaults.Epc,
             Reclaim = result.GetValue(s_reclaim) ?? s_defaults.Reclaim,
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
             Sgx1 = result.GetValue(s_sgx1),
+            Strict = result.GetValue(s_strict),
             GenuineIntel = result.GetValue(s_genuineIntel),
-            ArgumentCount = result.GetValue(s_program)!.Length,
+            ArgumentCount = program.Length,
         };
         // An EPC that is too small for the default watermarks is as it would be with Linux.
         if (result.GetResult(s_reclaim) is not null && ReclaimOption.Misfit(options.Reclaim, options.Epc) is string reclaim)
@@ -121,7 +183,19 @@ internal static class RunCommand
         {
             options = options with { Ended = StatsTarget.Open(stats).Write };
         }
-        return ProgramRunner.Run(options, Messages.Error);
+        using TraceTarget? trace = OpenTrace(result);
+        return ProgramRunner.Run(options with { Trace = trace }, Messages.Error);
+    }
+
+    private static TraceTarget? OpenTrace(ParseResult result)
+    {
+        string? only = result.GetValue(s_traceOnly);
+        TraceKinds kinds = TraceKinds.All;
+        if (only is not null)
+        {
+            _ = TraceOption.Parse(only, out kinds);
+        }
+        return only is null && result.GetResult(s_trace) is null ? null : TraceTarget.Open(result.GetValue(s_trace), kinds);
     }
 
     private static string Text(ArgumentResult result) => result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
@@ -148,7 +222,7 @@ internal static class RunCommand
         int at = 1;
         while (at < args.Length && args[at].StartsWith('-') && args[at] != "--")
         {
-            at += s_options.Any(option => option.Name == args[at] && option.ValueType != typeof(bool)) ? 2 : 1;
+            at += s_options.Any(option => option.Name == args[at] && option.Arity.MinimumNumberOfValues > 0) ? 2 : 1;
         }
         return at >= args.Length || args[at] == "--" ? args : [.. args[..at], "--", .. args[at..]];
     }

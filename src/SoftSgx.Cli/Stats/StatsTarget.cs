@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using SoftSgx.Cli.Options;
 using SoftSgx.Host;
 using SoftSgx.Host.Statistics;
 
@@ -28,22 +29,7 @@ internal sealed class StatsTarget
         {
             return new StatsTarget(null, "standard error", value == "text");
         }
-        try
-        {
-            FileStream file = new(value, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-            return new StatsTarget(file, value, value.EndsWith(".txt", StringComparison.OrdinalIgnoreCase));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            string why = e switch
-            {
-                UnauthorizedAccessException => Directory.Exists(value) ? "it is a folder" : "permission denied",
-                FileNotFoundException or DirectoryNotFoundException => "no such folder",
-                ArgumentException => "it is no file name",
-                _ => e.Message,
-            };
-            throw new HostException($"--stats cannot write '{value}' ({why}): give text, json, or a file that you may write");
-        }
+        return new StatsTarget(OutputFile.Open("--stats", value), value, value.EndsWith(".txt", StringComparison.OrdinalIgnoreCase));
     }
 
     /// <summary>Writes the statistics.</summary>

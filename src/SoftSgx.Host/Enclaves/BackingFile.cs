@@ -32,13 +32,15 @@ internal sealed unsafe class BackingFile : IBackingFile
         int fd;
         fixed (byte* name = "sgx-backing\0"u8)
         {
-            fd = (int)Libc.Syscall(SYS_memfd_create, (nint)name, MFD_CLOEXEC);
+            fd = (int)Libc.Syscall(SYS_memfd_create, (nint)name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         }
         if (fd < 0)
         {
             return null;
         }
-        if (bytes <= long.MaxValue && Libc.FTruncate(fd, (long)bytes) == 0)
+        // Others of the same user could open it by /proc: a file cut short would be the end of who touches the mapping.
+        if (bytes <= long.MaxValue && Libc.FTruncate(fd, (long)bytes) == 0
+            && Libc.Fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         {
             nint view = Libc.MMap(0, (nuint)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
             if (view != -1)
@@ -83,7 +85,7 @@ internal sealed unsafe class BackingFile : IBackingFile
         }
     }
 
-    // Within the file, which nobody else can make shorter: the memory is there.
+    // Within the file, which nobody can make shorter: the memory is there.
     private Span<byte> At(ulong offset, int length)
     {
         ObjectDisposedException.ThrowIf(_view == null, this);

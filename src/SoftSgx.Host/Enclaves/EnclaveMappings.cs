@@ -15,6 +15,14 @@ internal readonly record struct EnclaveMapping(ulong Start, ulong End, PageProte
     /// access is then the driver's SIGBUS (sgx_encl_load_page_in_vma, arch/x86/kernel/cpu/sgx/encl.c).
     /// </summary>
     internal bool ExceedsMaximum(ulong address) => (Protection & ~Owner.Enclave.MaximumProtection(address)) != 0;
+
+    /// <summary>What the host maps for a run of pages: what the program asks for, less what the EPCM forbids.</summary>
+    /// <param name="address">Its first page.</param>
+    /// <param name="epcm">What <see cref="Enclave.NextRun"/> says of it.</param>
+    internal PageProtection HostProtection(ulong address, PageProtection epcm) =>
+        (epcm & (PageProtection.Absent | PageProtection.Private)) != 0 ? Protection
+        : ExceedsMaximum(address) ? PageProtection.None
+        : Protection & epcm;
 }
 
 /// <summary>The mappings of enclave memory in one address space, in order of address, never overlapping.</summary>
@@ -31,6 +39,9 @@ internal sealed class EnclaveMappings
     private EnclaveMappings(EnclaveMapping[] all) => _all = all;
 
     internal int Count => _all.Length;
+
+    /// <summary>Another object after every change.</summary>
+    internal object Version => _all;
 
     internal EnclaveMapping this[int index] => _all[index];
 

@@ -57,9 +57,9 @@ internal static class Native
         SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20,
         SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGPWR = 30, SIGSTKFLT = 16, SIGSYS = 31, SIGRTMAX = 64;
     internal const int SI_KERNEL = 0x80;
-    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1;
+    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1, TRAP_TRACE = 2;
     internal const ulong SIG_DFL = 0, SIG_IGN = 1;
-    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000;
+    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_RESETHAND = 0x80000000;
 
     // linux/sched.h, linux/wait.h, linux/kcmp.h, linux/auxvec.h, sys/resource.h
     internal const int CLONE_VM = 0x100, CLONE_FILES = 0x400, CLOSE_RANGE_UNSHARE = 2;

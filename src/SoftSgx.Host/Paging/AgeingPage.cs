@@ -11,9 +11,9 @@ namespace SoftSgx.Host.Paging;
 ///   0  u32 number of the last command     supervisor writes, then wakes
 ///   4  u32 number of the last one done    ageing process writes, then wakes
 ///   8  u32 count of ranges
-///  12  u32 operation: 0 drops page table entries, else mprotect to the protection in its low three bits
+///  12  u32 operation: 0 drops page table entries, 1 is mprotect
 ///  16  name of the process
-///  64  ranges: u64 start, u64 length
+///  64  ranges: u64 start, u64 length; for mprotect the length's low three bits are the protection
 /// </code>
 /// Behind the page, in the program, lies one beyond the end of the file: whoever touches it gets SIGBUS. Everything in the page may
 /// be changed by the program at any time: that misleads its own ageing and nothing else.
@@ -22,8 +22,8 @@ internal sealed unsafe class AgeingPage : IDisposable
 {
     internal const int Command = 0, Done = 4, Count = 8, Operation = 12, Name = 16, Ranges = 64, RangeSize = 16;
 
-    /// <summary>Operation that gives the ranges a protection, to be added to it.</summary>
-    internal const uint Protect = 8;
+    /// <summary>Operation that gives each range its protection.</summary>
+    internal const uint Protect = 1;
 
     /// <summary>As many ranges as one command can have.</summary>
     internal const int MaximumRanges = ((int)PageSize - Ranges) / RangeSize;

@@ -3,7 +3,6 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Host.Vdso;
-using SoftSgx.Kernel;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Paging;
@@ -24,9 +23,12 @@ namespace SoftSgx.Host.Paging;
 internal sealed class AgeingProcess
 {
     /// <summary>After so long a look shows whether the process is at work, or waits for a processor: then it gets more time.</summary>
-    private const int TimeoutMilliseconds = 100;
+    private const int DropMilliseconds = 100;
 
-    /// <summary>Longest time that a command may take.</summary>
+    /// <summary>The same for protections, on which more depends than the choice of a page.</summary>
+    private const int ProtectMilliseconds = 10_000;
+
+    /// <summary>Longest time that dropping entries may take.</summary>
     private const int LongestMilliseconds = 2_000;
 
     private readonly AgeingPage _page;
@@ -75,14 +77,15 @@ internal sealed class AgeingProcess
 
     /// <summary>Drops the page table entries of ranges; false if that did not happen (in time): nothing is known then.</summary>
     /// <param name="count">As many of the page's ranges, filled in by the caller under <see cref="Enter"/>.</param>
-    internal bool Drop(int count) => Execute(count, 0);
+    internal bool Drop(int count) => Execute(count, 0, DropMilliseconds);
 
-    /// <summary>Gives ranges a protection; false if that did not happen (in time).</summary>
-    /// <param name="count">As many of the page's ranges, filled in by the caller under <see cref="Enter"/>.</param>
-    /// <param name="protection">PROT_ bits.</param>
-    internal bool Protect(int count, PageProtection protection) => Execute(count, AgeingPage.Protect | (uint)protection);
+    /// <summary>Gives ranges their protections; false if that did not happen (in time).</summary>
+    /// <param name="count">
+    /// As many of the page's ranges, made by <see cref="AddressRange.Protected"/> and filled in by the caller under <see cref="Enter"/>.
+    /// </param>
+    internal bool Protect(int count) => Execute(count, AgeingPage.Protect, ProtectMilliseconds);
 
-    private bool Execute(int count, uint operation)
+    private bool Execute(int count, uint operation, int milliseconds)
     {
         if (_isDead)
         {
@@ -105,13 +108,13 @@ internal sealed class AgeingProcess
         while ((done = Volatile.Read(ref _page.DoneWord)) != number)
         {
             double elapsed = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            if (_isDead || (elapsed >= TimeoutMilliseconds && (elapsed >= LongestMilliseconds || !ProcStatus.IsRunnable(Tid))
+            if (_isDead || (elapsed >= milliseconds && (elapsed >= LongestMilliseconds || !ProcStatus.IsRunnable(Tid))
                 && Volatile.Read(ref _page.DoneWord) != number))
             {
                 _isDead = true; // stopped, or its page is gone: no age is better than a wait for each batch
                 return false;
             }
-            _page.WaitDone(done, TimeoutMilliseconds * 1_000_000L);
+            _page.WaitDone(done, DropMilliseconds * 1_000_000L);
         }
         return true;
     }

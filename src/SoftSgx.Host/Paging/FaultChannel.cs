@@ -47,16 +47,21 @@ internal sealed unsafe class FaultChannel : IDisposable
             errno = -own;
             return null;
         }
-        // struct uffdio_api: api, features, ioctls. EINVAL if the kernel lacks one of the features.
-        ulong* api = stackalloc ulong[3] { UFFD_API, Features, 0 };
-        if (Libc.Ioctl(own, (nuint)UFFDIO_API, api) != 0)
+        errno = TryEnable(own);
+        if (errno != 0)
         {
-            errno = Libc.Errno;
             _ = Libc.Close(own);
             return null;
         }
-        errno = 0;
         return new FaultChannel(own);
+    }
+
+    /// <summary>Asks a new userfaultfd for what we need; zero or the errno: EINVAL if the kernel lacks one of the features.</summary>
+    internal static int TryEnable(int fd)
+    {
+        // struct uffdio_api: api, features, ioctls
+        ulong* api = stackalloc ulong[3] { UFFD_API, Features, 0 };
+        return Libc.Ioctl(fd, (nuint)UFFDIO_API, api) == 0 ? 0 : Libc.Errno;
     }
 
     /// <summary>Registers a mapping of enclave memory.</summary>

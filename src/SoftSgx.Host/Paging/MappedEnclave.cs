@@ -133,12 +133,13 @@ internal sealed class MappedEnclave : IEnclaveAddressSpace
         {
             return;
         }
+        _space.Closure.RunsAreStale = true;
         using (ageing.Enter())
         {
-            if (ageing.IsAlive)
+            if (ageing.IsAlive && _space.Closure.IsClosed != true)
             {
-                ageing.Ranges[0] = new AddressRange(page, PageSize);
-                _ = ageing.Protect(1, mapping.Protection & PageProtection.Access & epcm);
+                ageing.Ranges[0] = AddressRange.Protected(page, PageSize, mapping.Protection & epcm);
+                _ = ageing.Protect(1);
             }
         }
     }

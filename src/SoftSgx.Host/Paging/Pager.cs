@@ -2,6 +2,7 @@ using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Paging;
@@ -36,6 +37,7 @@ internal sealed unsafe class Pager : IDisposable
 
     private readonly SgxSubsystem _subsystem;
     private readonly FaultVerdicts _verdicts;
+    private readonly ITrace? _trace;
     private readonly ProcessorFollower _follower = new();
     private readonly ProcessorFollower _reclaimerFollower = new();
     private readonly List<PendingFault> _pending = [];
@@ -51,8 +53,9 @@ internal sealed unsafe class Pager : IDisposable
 
     private const ulong StopKey = 0;
 
-    internal Pager(SgxSubsystem subsystem, FaultVerdicts verdicts)
+    internal Pager(SgxSubsystem subsystem, FaultVerdicts verdicts, ITrace? trace)
     {
+        _trace = trace;
         _subsystem = subsystem;
         subsystem.Reclaimer.Woken = () => _reclaimerFollower.MoveTo(_follower.Current); // on the reclaimer's thread
         _verdicts = verdicts;
@@ -183,10 +186,14 @@ internal sealed unsafe class Pager : IDisposable
         }
         mapped.Entered = 0; // no page of a program: the kernel maps none there
         FaultOutcome outcome = mapping.Owner.Enclave.HandleFault(address, mapping.Protection, mapped);
+        if (outcome == FaultOutcome.Retry)
+        {
+            return false;
+        }
+        bool isWrite = (fault.Message.Flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0;
+        _trace?.Faulted(mapping.Owner.Enclave, address, isWrite ? "write" : "read", outcome, fault.Message.Tid);
         switch (outcome)
         {
-            case FaultOutcome.Retry:
-                return false;
             case FaultOutcome.Present:
                 if (IsLost(page))
                 {

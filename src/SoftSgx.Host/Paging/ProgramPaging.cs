@@ -1,6 +1,7 @@
 using System.Globalization;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
@@ -13,6 +14,9 @@ internal sealed class ProgramPaging
 {
     /// <summary>An address that is none: where there is no page to raise SIGBUS with, the access to it at least raises a signal.</summary>
     private const ulong NonCanonical = 1UL << 63;
+
+    /// <summary>RFLAGS.TF</summary>
+    private const ulong TrapFlag = 1 << 8;
 
     private readonly ProgramImage _image;
     private readonly Pager _pager;
@@ -43,7 +47,8 @@ internal sealed class ProgramPaging
     internal void PrepareFork(TracedThread thread, in InjectedCalls calls)
     {
         AddressSpace space = thread.Space;
-        if (Prepare(thread, calls) != 0)
+        ForgetNotInherited(space, thread.Tid);
+        if (space.Enclaves.Count == 0 || Prepare(thread, calls) != 0)
         {
             return;
         }
@@ -53,6 +58,21 @@ internal sealed class ProgramPaging
             space.Paging.Add(space.Enclaves[i].Owner);
         }
         StartAgeing(thread, calls);
+    }
+
+    /// <summary>The parent may have kept mappings from its children (MADV_DONTFORK): forgets where the child has nothing.</summary>
+    private static void ForgetNotInherited(AddressSpace space, int tid)
+    {
+        ulong end = 0;
+        foreach (MapsEntry entry in MemoryMap.Read(tid))
+        {
+            space.Enclaves.Remove(end, entry.Start);
+            end = entry.End;
+        }
+        if (end != 0)
+        {
+            space.Enclaves.Remove(end, ulong.MaxValue);
+        }
     }
 
     /// <summary>Starts the ageing process of an address space in which an enclave exists, if it has none yet.</summary>
@@ -153,17 +173,53 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>
-    /// The next stop after <see cref="TryRaise"/> or <see cref="RaiseInvalidOpcode"/>, whatever it is: the thread is back at its access. The signal of the stop, which
-    /// is the one raised if the access was reached, and otherwise comes first.
+    /// Has the kernel force SIGSEGV, SIGBUS, SIGILL or SIGTRAP on a thread outside of enclaves, with the handler's view of registers and signal given. If
+    /// another signal comes first the thread goes on without this one: it faults again.
     /// </summary>
-    internal int EndRaise(TracedThread thread, WaitStatus status)
+    internal void Raise(TracedThread thread, UserRegs regs, in SigInfo info)
     {
+        AddressSpace space = thread.Space;
+        thread.RaisedRegs = regs;
+        thread.RaisedInfo = info;
+        thread.IsRaising = true;
+        regs.Rip = space.VdsoBase + (ulong)(info.Signal switch
+        {
+            SIGILL => _image.Vdso.IllegalOffset,
+            SIGTRAP => _image.Vdso.BreakpointOffset,
+            _ => _image.Vdso.ReadByteOffset,
+        });
+        regs.Eflags &= ~TrapFlag;
+        regs.Rdi = info.Signal == SIGBUS ? space.Paging?.Page?.Beyond(0) ?? NonCanonical : NonCanonical;
+        regs.OrigRax = ulong.MaxValue;
+        if (PtraceCalls.SetRegs(thread.Tid, regs))
+        {
+            _ = thread.Continue();
+        }
+    }
+
+    /// <summary>
+    /// The next stop after <see cref="TryRaise"/>, <see cref="RaiseInvalidOpcode"/> or <see cref="Raise"/>, whatever it is: the thread is back at
+    /// its access. The signal of the stop, which is the one raised if the access was reached, and otherwise comes first.
+    /// </summary>
+    /// <param name="thread">The thread.</param>
+    /// <param name="status">Its stop.</param>
+    /// <param name="isRaised">True after <see cref="Raise"/>, if the signal is that one: all that is left is to deliver it.</param>
+    internal int EndRaise(TracedThread thread, WaitStatus status, out bool isRaised)
+    {
+        SigInfo? wanted = thread.RaisedInfo;
+        thread.RaisedInfo = null;
         thread.IsRaising = false;
+        isRaised = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
-        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
+        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL or SIGTRAP) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
             || !info.IsSynchronousFault)
         {
             return status.StopSignal;
+        }
+        if (wanted is SigInfo known)
+        {
+            isRaised = PtraceCalls.SetSigInfo(thread.Tid, known);
+            return known.Signal;
         }
         AgeingPage? page = thread.Space.Paging?.Page;
         SigInfo raised = new() { Signal = info.Signal, Address = thread.RaisedAddress };

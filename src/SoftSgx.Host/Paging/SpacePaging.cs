@@ -32,6 +32,9 @@ internal sealed class SpacePaging : IDisposable
     /// <summary>The process that drops page table entries; null before the first enclave is created, and where there can be none.</summary>
     internal AgeingProcess? Ageing { get; set; }
 
+    /// <summary>Whether enclave memory is closed to the program's threads: see <see cref="Isolation.EnclaveClosure"/>.</summary>
+    internal Isolation.EnclaveClosure Closure { get; } = new();
+
     /// <summary>Ageing was started or cannot be.</summary>
     internal bool AgeingIsDecided { get; set; }
 

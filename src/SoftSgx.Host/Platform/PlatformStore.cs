@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using System.Text;
+using SoftSgx.Host.Interop;
 
 namespace SoftSgx.Host.Platform;
 
@@ -59,6 +61,24 @@ public static class PlatformStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new HostException($"the platform secret {path} cannot be used: {e.Message}");
+        }
+    }
+
+    /// <summary>Why a run would have no lasting secret, found out without making one; null if it would.</summary>
+    /// <param name="path">The file.</param>
+    public static unsafe string? Problem(string path)
+    {
+        const int R_OK = 4, W_OK = 2;
+        bool exists = File.Exists(path);
+        string? place = path;
+        while (place is not null && !File.Exists(place) && !Directory.Exists(place))
+        {
+            place = Path.GetDirectoryName(place); // what would have to be made is made below the last folder that is there
+        }
+        fixed (byte* name = Encoding.UTF8.GetBytes((place ?? "/") + "\0"))
+        {
+            return Libc.Syscall(Native.SYS_access, (nint)name, exists ? R_OK : W_OK) == 0 ? null
+                : exists ? $"{path} cannot be read" : $"{place} cannot be written";
         }
     }
 

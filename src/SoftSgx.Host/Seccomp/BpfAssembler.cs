@@ -36,6 +36,7 @@ internal sealed class BpfAssembler
     internal void IfEqual(uint value, int label) => Jump(JumpIfEqual, value, label, onTrue: true);
     internal void IfNotEqual(uint value, int label) => Jump(JumpIfEqual, value, label, onTrue: false);
     internal void IfAnySet(uint bits, int label) => Jump(JumpIfSet, bits, label, onTrue: true);
+    internal void IfNoneSet(uint bits, int label) => Jump(JumpIfSet, bits, label, onTrue: false);
     internal void IfAtLeast(uint value, int label) => Jump(JumpIfGreaterOrEqual, value, label, onTrue: true);
 
     /// <summary>The program as the kernel takes it: an array of <c>struct sock_filter</c>.</summary>

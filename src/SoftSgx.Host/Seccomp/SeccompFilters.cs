@@ -35,7 +35,7 @@ internal static class SeccompFilters
             a.IfEqual((uint)always, trace);
         }
         int notStatAt = a.NewLabel(), notStatx = a.NewLabel(), notIoctl = a.NewLabel(), notMap = a.NewLabel();
-        int notProtect = a.NewLabel(), notSigAction = a.NewLabel(), faultSignal = a.NewLabel();
+        int notProtect = a.NewLabel(), notSigAction = a.NewLabel(), faultSignal = a.NewLabel(), code = a.NewLabel();
 
         // fstat() of the C library is newfstatat(fd, "", …, AT_EMPTY_PATH): frequent, and no path to look at.
         a.IfNotEqual(SYS_newfstatat, notStatAt);
@@ -70,8 +70,10 @@ internal static class SeccompFilters
 
         a.IfNotEqual(SYS_mprotect, notProtect);
         a.LoadArgumentLow(2);
-        a.IfAnySet(PROT_EXEC, trace);
+        a.IfAnySet(PROT_EXEC, code);
         a.Ret(SECCOMP_RET_ALLOW);
+        a.Place(code);
+        TraceProtect(a, trace);
         a.Place(notProtect);
 
         // Only changes (a new action given) of the signals that faults raise.
@@ -113,15 +115,27 @@ internal static class SeccompFilters
         BpfAssembler a = new();
         int trace = a.NewLabel(), allow = a.NewLabel();
         LoadNativeNumber(a, allow);
-        foreach (int number in (int[])[SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_pkey_mprotect, SYS_fstat, SYS_newfstatat, SYS_statx])
+        foreach (int number in (int[])[SYS_mmap, SYS_munmap, SYS_mremap, SYS_pkey_mprotect, SYS_fstat, SYS_newfstatat, SYS_statx])
         {
             a.IfEqual((uint)number, trace);
         }
+        a.IfNotEqual(SYS_mprotect, allow);
+        TraceProtect(a, trace);
         a.Place(allow);
         a.Ret(SECCOMP_RET_ALLOW);
         a.Place(trace);
         a.Ret(SECCOMP_RET_TRACE);
         return a.Assemble();
+    }
+
+    /// <summary>mprotect stops, but for the ageing process's.</summary>
+    private static void TraceProtect(BpfAssembler a, int trace)
+    {
+        a.LoadArgumentLow(3);
+        a.IfNotEqual(unchecked((uint)VdsoPaging.ProtectMagic), trace);
+        a.LoadArgumentHigh(3);
+        a.IfNotEqual((uint)(VdsoPaging.ProtectMagic >> 32), trace);
+        a.Ret(SECCOMP_RET_ALLOW);
     }
 
     private static void LoadNativeNumber(BpfAssembler a, int allow)

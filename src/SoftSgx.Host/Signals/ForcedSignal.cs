@@ -40,21 +40,42 @@ internal readonly record struct ForcedSignal
         {
             return None;
         }
+        bool wasReset = WasReset(thread, out bool wasBlocked);
+        if (wasReset)
+        {
+            ReinstallDisposition(thread, image, regs);
+        }
+        if (wasBlocked && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+        {
+            _ = PtraceCalls.SetSigMask(thread.Tid, mask | LaunchEnvironment.SignalBit(_signal));
+        }
+        return None;
+    }
+
+    /// <summary>
+    /// True if a signal of another number can be delivered at this stop in place of the one that was forced, as it is: nothing has to be
+    /// undone, and the other is neither blocked nor ignored, which a fault's signal takes no notice of.
+    /// </summary>
+    internal bool CanBecome(TracedThread thread, int signal)
+    {
+        if (_signal == 0 || _signal == signal)
+        {
+            return true;
+        }
+        bool wasReset = WasReset(thread, out bool wasBlocked);
+        return !wasReset && !wasBlocked && thread.Dispositions[signal].Handler != SIG_IGN
+            && PtraceCalls.GetSigMask(thread.Tid, out ulong mask) && (mask & LaunchEnvironment.SignalBit(signal)) == 0;
+    }
+
+    private bool WasReset(TracedThread thread, out bool wasBlocked)
+    {
         ulong bit = LaunchEnvironment.SignalBit(_signal);
         ulong handler = thread.Dispositions[_signal].Handler;
         bool wasReset = _maskIsKnown
             ? handler == SIG_IGN || (handler != SIG_DFL && (thread.MaskAtEntry & bit) != 0)
             : handler != SIG_DFL && (ProcStatus.Mask(thread.Tid.ToString(CultureInfo.InvariantCulture), handler == SIG_IGN ? "SigIgn" : "SigCgt") & bit) == 0;
-        if (wasReset)
-        {
-            ReinstallDisposition(thread, image, regs);
-        }
-        bool wasBlocked = _maskIsKnown ? (thread.MaskAtEntry & bit) != 0 : wasReset && handler != SIG_IGN;
-        if (wasBlocked && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
-        {
-            _ = PtraceCalls.SetSigMask(thread.Tid, mask | bit);
-        }
-        return None;
+        wasBlocked = _maskIsKnown ? (thread.MaskAtEntry & bit) != 0 : wasReset && handler != SIG_IGN;
+        return wasReset;
     }
 
     private void ReinstallDisposition(TracedThread thread, ProgramImage image, in UserRegs regs)

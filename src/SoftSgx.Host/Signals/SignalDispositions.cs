@@ -29,6 +29,15 @@ internal sealed class SignalDispositions
 
     internal ref KernelSigAction this[int signal] => ref _actions[signal];
 
+    /// <summary>A signal goes to its handler: one of SA_RESETHAND is called once only.</summary>
+    internal void OnDelivered(int signal)
+    {
+        if (IsKept(signal) && _actions[signal].Handler > SIG_IGN && (_actions[signal].Flags & SA_RESETHAND) != 0)
+        {
+            _actions[signal].Handler = SIG_DFL;
+        }
+    }
+
     /// <summary>The copy that a process gets by fork.</summary>
     internal SignalDispositions Copy()
     {

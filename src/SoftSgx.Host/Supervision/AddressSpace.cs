@@ -1,5 +1,6 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Paging;
 using SoftSgx.Kernel;
@@ -34,11 +35,17 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     /// <summary>What paging needs of it; null before the first device is opened and after the end.</summary>
     internal SpacePaging? Paging { get; set; }
 
+    /// <summary>Where its threads execute accesses to enclave memory from outside.</summary>
+    internal AbortSlots AbortSlots { get; init; } = new();
+
     /// <summary>True once the filter for users of the device is installed; filters survive fork and exec.</summary>
     internal bool HasEnclaveFilter { get; set; }
 
     /// <summary>How many traced threads run in it.</summary>
     internal int Threads { get; set; }
+
+    /// <summary>How many of them are inside enclaves.</summary>
+    internal int ThreadsInside { get; set; }
 
     /// <inheritdoc/>
     public bool TryTranslate(ulong address, AccessKind access, out int epcPage, out PageFaultError error)
@@ -114,6 +121,7 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         VdsoBase = VdsoBase,
         CpuidSites = [.. CpuidSites],
         Enclaves = Enclaves.Copy(),
+        AbortSlots = AbortSlots.Fork(),
         HasEnclaveFilter = HasEnclaveFilter,
     };
 

@@ -4,6 +4,7 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
 using static SoftSgx.Host.Interop.Native;
 
@@ -18,12 +19,14 @@ internal sealed class DeviceCalls
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
     private readonly ProcessFiles _files;
+    private readonly CallTrace? _trace;
     private readonly Action<string> _warn;
     private readonly byte[] _path = new byte[DevicePaths.MaximumPath];
     private readonly int _memfdFlags;
 
-    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, ProgramPaging paging, Action<string> warn)
+    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, ProgramPaging paging, CallTrace? trace, Action<string> warn)
     {
+        _trace = trace;
         _paging = paging;
         _subsystem = subsystem;
         _platform = platform;
@@ -167,7 +170,13 @@ internal sealed class DeviceCalls
         }
         bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized, wasOutOfReach = owner.Enclave.IsOutOfReach;
         _files.Tid = thread.Tid;
+        _trace?.BeginIoctl(thread, regs, owner.Enclave);
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
+        CallTrace.EndIoctl(thread, regs, owner.Enclave);
+        if (wasInitialized != owner.Enclave.IsInitialized)
+        {
+            thread.Space.Paging?.Closure.IsClosed = null; // now there is something to close
+        }
         bool isNew = wasCreated != owner.Enclave.IsCreated;
         bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized || wasOutOfReach != owner.Enclave.IsOutOfReach)
                 && MemoryCalls.NeedsSettling(thread.Space, owner))

@@ -1,9 +1,13 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Isolation;
+using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Host.Vdso;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
@@ -17,14 +21,23 @@ internal sealed class EnclaveTransitions
 
     private const int EncluLength = 3;
 
+    /// <summary>RFLAGS.TF</summary>
+    private const ulong TrapFlag = 1 << 8;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
+    private readonly ProgramPaging _paging;
+    private readonly EnclaveIsolation? _isolation;
+    private readonly ITrace? _trace;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ITrace? trace)
     {
+        _trace = trace;
         _subsystem = subsystem;
         _image = image;
+        _isolation = isolation;
+        _paging = paging;
     }
 
     /// <summary>The bytes of ENCLU.</summary>
@@ -76,7 +89,18 @@ internal sealed class EnclaveTransitions
         Fault fault = default;
         if (isException)
         {
+            if (info is { Signal: SIGTRAP, Code: TRAP_TRACE } && !thread.Processor.DebugOptIn)
+            {
+                // POPF inside cannot set TF after an opt-out entry (SDM vol. 3D, "Restriction on setting of TF").
+                regs.Eflags &= ~TrapFlag;
+                Resume(thread, ref regs, forced);
+                return;
+            }
             fault = FaultDecoder.Decode(thread.Space, thread.Processor, regs, info);
+            if (FaultDecoder.IsBreakpoint(info))
+            {
+                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs);
+            }
             if (fault.Kind == ExceptionVector.PF && thread.Space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping) && mapping.ExceedsMaximum(fault.Address))
             {
                 // The host's PROT_NONE said SIGSEGV; the driver says SIGBUS to an absent page and to one that is mapped too wide.
@@ -114,6 +138,7 @@ internal sealed class EnclaveTransitions
         {
             return false; // what stands in the way is something else
         }
+        space.Paging?.Closure.RunsAreStale = true;
         using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
         return calls.Call(SYS_mprotect, fault.Address & ~(PageSize - 1), PageSize, (ulong)allowed) == 0;
     }
@@ -126,7 +151,8 @@ internal sealed class EnclaveTransitions
     private void Execute(TracedThread thread, ref UserRegs regs, ulong after, ulong enclu, ForcedSignal forced)
     {
         bool wasInside = thread.Processor.InEnclave;
-        bool needsXsave = Enclu.NeedsXsave((EncluLeaf)(uint)regs.Rax);
+        EncluLeaf leaf = (EncluLeaf)(uint)regs.Rax;
+        bool needsXsave = Enclu.NeedsXsave(leaf);
         Span<byte> xsave = default;
         if (needsXsave && !ReadXsave(thread, out xsave))
         {
@@ -143,6 +169,7 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyFrom(file);
         thread.Inside = thread.Processor.InEnclave ? concerned : null;
+        _isolation?.Update(thread.Space);
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -156,7 +183,30 @@ internal sealed class EnclaveTransitions
         {
             return;
         }
+        if ((regs.Eflags & TrapFlag) != 0 && leaf != EncluLeaf.ERESUME)
+        {
+            Step(thread, ref regs, forced);
+            return;
+        }
         Resume(thread, ref regs, forced);
+    }
+
+    /// <summary>
+    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry. After ERESUME the
+    /// processor steps over one instruction of the enclave by itself (SDM vol. 3D, "Single stepping ENCLU instruction leafs").
+    /// </summary>
+    private void Step(TracedThread thread, ref UserRegs regs, ForcedSignal forced)
+    {
+        SigInfo info = new() { Signal = SIGTRAP, Code = TRAP_TRACE, Address = regs.Rip };
+        regs.OrigRax = ulong.MaxValue;
+        if (thread.Processor.InEnclave)
+        {
+            ExitAndDeliver(thread, ref regs, ref info, new Fault((byte)ExceptionVector.DB, 0, 0), isException: true, forced);
+        }
+        else
+        {
+            Deliver(thread, ref regs, ref info, forced);
+        }
     }
 
     private void OnLeafFault(
@@ -178,7 +228,7 @@ internal sealed class EnclaveTransitions
         else if (!ReportByVdso(thread, ref regs, enclu == TrapReturn(thread.Space), fault, forced))
         {
             Translate(ref info, fault, enclu);
-            Deliver(thread, ref regs, ref info);
+            Deliver(thread, ref regs, ref info, forced);
         }
     }
 
@@ -191,10 +241,14 @@ internal sealed class EnclaveTransitions
         regs.CopyTo(out RegisterFile file);
         // INT3 is a software exception, everything else here a hardware one (SDM vol. 3D, EXITINFO.EXIT_TYPE).
         bool software = isException && fault.Kind == ExceptionVector.BP;
+        // The enclave is told the whole address of a page fault, everybody else that of the page.
+        bool isWhole = fault.Kind == ExceptionVector.PF && info.Address - fault.Address < PageSize;
         _subsystem.ExitAsynchronously(
-            thread.Processor, ref file, xsave, new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, fault.Address));
+            thread.Processor, ref file, xsave,
+            new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, isWhole ? info.Address : fault.Address));
         regs.CopyFrom(file);
         thread.Inside = null;
+        _isolation?.Update(thread.Space);
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;
@@ -207,7 +261,7 @@ internal sealed class EnclaveTransitions
             }
             Translate(ref info, fault, regs.Rip);
         }
-        Deliver(thread, ref regs, ref info);
+        Deliver(thread, ref regs, ref info, forced);
     }
 
     /// <summary>
@@ -220,6 +274,7 @@ internal sealed class EnclaveTransitions
         {
             return false;
         }
+        _trace?.Reported(thread.Space, regs.Rax, fault);
         regs.Rdi = fault.Vector;
         regs.Rsi = fault.ErrorCode;
         regs.Rdx = fault.Address;
@@ -228,8 +283,19 @@ internal sealed class EnclaveTransitions
         return true;
     }
 
-    private static void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info)
+    /// <summary>
+    /// Lets the thread go on with a signal. Of an exception it is one that the kernel forces; if it stopped the thread by another
+    /// (<paramref name="forced"/>), and that or this one is blocked or ignored, the thread has to fault once more to have it forced.
+    /// </summary>
+    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, ForcedSignal forced)
     {
+        if (!forced.CanBecome(thread, info.Signal))
+        {
+            _ = forced.Undo(thread, _image, ref regs);
+            _paging.Raise(thread, regs, info);
+            return;
+        }
+        _trace?.Delivered(thread.Space, info);
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
             _ = thread.Continue(info.Signal);
@@ -286,6 +352,9 @@ internal sealed class EnclaveTransitions
                 break;
             case ExceptionVector.UD when info.Signal != SIGILL:
                 (info.Signal, info.Code, info.Address) = (SIGILL, ILL_ILLOPN, rip);
+                break;
+            case ExceptionVector.AC:
+                info.Address = 0; // the kernel has none to tell
                 break;
             default:
                 info.Code = info.Code != 0 ? info.Code : ILL_ILLOPN;

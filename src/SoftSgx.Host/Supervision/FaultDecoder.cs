@@ -28,8 +28,9 @@ internal static class FaultDecoder
             case SIGILL:
                 return Fault.InvalidOpcode();
             case SIGTRAP:
-                // INT3 reports SI_KERNEL, a debug exception TRAP_TRACE, TRAP_BRANCH or TRAP_HWBKPT (arch/x86/kernel/traps.c).
-                return new Fault((byte)(info.Code is SI_KERNEL or TRAP_BRKPT ? ExceptionVector.BP : ExceptionVector.DB), 0, 0);
+                return !IsBreakpoint(info) ? new Fault((byte)ExceptionVector.DB, 0, 0)
+                    : enclave.DebugOptIn && BreakpointLength(space, regs) == 1 ? new Fault((byte)ExceptionVector.BP, 0, 0)
+                    : Fault.InvalidOpcode();
             case SIGFPE:
                 return new Fault((byte)FloatingPointVector(space, regs, info), 0, 0);
             case SIGBUS when info.Code == BUS_ADRALN:
@@ -46,6 +47,19 @@ internal static class FaultDecoder
                     ? Fault.GeneralProtection()
                     : Fault.Page(info.Address & ~(PageSize - 1), error);
         }
+    }
+
+    /// <summary>INT3 reports SI_KERNEL, a debug exception TRAP_TRACE, TRAP_BRANCH or TRAP_HWBKPT (arch/x86/kernel/traps.c).</summary>
+    internal static bool IsBreakpoint(in SigInfo info) => info.Signal == SIGTRAP && info.Code is SI_KERNEL or TRAP_BRKPT;
+
+    /// <summary>
+    /// Inside an enclave INT3 is a fault, not a trap, and after an opt-out entry an invalid opcode (SDM vol. 3D, "Behavior of INT3
+    /// inside an enclave"). The length of the instruction that RIP is behind: INT3, or INT n with 3, which never is one for enclaves.
+    /// </summary>
+    internal static int BreakpointLength(AddressSpace space, in UserRegs regs)
+    {
+        Span<byte> last = stackalloc byte[1];
+        return space.ReadCode(regs.Rip - 1, last) == 1 && last[0] != 0xCC ? 2 : 1;
     }
 
     private static ExceptionVector FloatingPointVector(AddressSpace space, in UserRegs regs, in SigInfo info)
@@ -137,7 +151,8 @@ internal static class FaultDecoder
         return false;
     }
 
-    private static bool TryDecodeAt(AddressSpace space, ulong rip, out Instruction instruction)
+    /// <summary>Decodes the instruction at an address; false if there is none that can be read.</summary>
+    internal static bool TryDecodeAt(AddressSpace space, ulong rip, out Instruction instruction)
     {
         instruction = default;
         byte[] code = new byte[MaximumInstruction];
@@ -151,7 +166,8 @@ internal static class FaultDecoder
         return !instruction.IsInvalid;
     }
 
-    private static bool TryReadRegister(in UserRegs regs, Register register, out ulong value)
+    /// <summary>What Iced asks for to compute addresses: a register's value, or a segment's base.</summary>
+    internal static bool TryReadRegister(in UserRegs regs, Register register, out ulong value)
     {
         value = RegisterValue(regs, register);
         return true;

@@ -379,7 +379,7 @@ internal sealed class MemoryCalls
             ulong last = Math.Min(end, mapping.End);
             for (ulong at = Math.Max(start, mapping.Start); mapping.Owner.Enclave.NextRun(ref at, last, out PageProtection epcm, out ulong runEnd); at = runEnd)
             {
-                PageProtection host = HostProtection(mapping, at, epcm);
+                PageProtection host = mapping.HostProtection(at, epcm);
                 if (host != mapping.Protection)
                 {
                     _ = calls.Call(SYS_mprotect, at, runEnd - at, (ulong)host);
@@ -404,7 +404,7 @@ internal sealed class MemoryCalls
     {
         for (ulong at = mapping.Start; mapping.Owner.Enclave.NextRun(ref at, mapping.End, out PageProtection epcm, out ulong runEnd); at = runEnd)
         {
-            if (HostProtection(mapping, at, epcm) != mapping.Protection)
+            if (mapping.HostProtection(at, epcm) != mapping.Protection)
             {
                 return false;
             }
@@ -417,12 +417,7 @@ internal sealed class MemoryCalls
     {
         ulong at = mapping.Start;
         return mapping.Owner.Enclave.IsInitialized && mapping.Owner.Enclave.NextRun(ref at, mapping.End, out PageProtection epcm, out ulong runEnd) && runEnd >= mapping.End
-            ? HostProtection(mapping, at, epcm)
+            ? mapping.HostProtection(at, epcm)
             : mapping.Protection;
     }
-
-    private static PageProtection HostProtection(in EnclaveMapping mapping, ulong address, PageProtection epcm) =>
-        (epcm & (PageProtection.Absent | PageProtection.Private)) != 0 ? mapping.Protection
-        : mapping.ExceedsMaximum(address) ? PageProtection.None
-        : mapping.Protection & epcm;
 }

@@ -29,6 +29,9 @@ internal sealed class ProgramImage
 
     internal ulong DataArea(AddressSpace space) => space.VdsoBase + (ulong)_vdso.DataOffset;
 
+    /// <summary>Address of the code of a slot for redirected accesses.</summary>
+    internal ulong AbortCode(AddressSpace space, int slot) => VdsoData.AbortCodeAddress(DataArea(space), slot);
+
     /// <summary>
     /// Opens a file again that a thread has open, by open(2) and with these flags; the new descriptor, which the program does not
     /// know, or minus the errno.

@@ -1,10 +1,13 @@
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
+using SoftSgx.Kernel.Tracing;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
@@ -27,11 +30,17 @@ internal sealed class Supervisor
     private readonly DeviceCalls _deviceCalls;
     private readonly MemoryCalls _memoryCalls;
     private readonly EnclaveTransitions _transitions;
+
+    /// <summary>Null unless the run is strict.</summary>
+    private readonly EnclaveIsolation? _isolation;
+    private readonly AbortPages? _abortPages;
     private readonly CpuidTraps _cpuid;
     private readonly FaultVerdicts _verdicts;
     private readonly ProgramPaging _paging;
     private readonly ProcessorFollower _follower = new();
     private readonly Action<string> _warn;
+    private readonly ITrace? _trace;
+    private readonly CallTrace? _callTrace;
     private int _program;
 
     /// <summary>
@@ -47,18 +56,22 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, ITrace? trace, Action<string> warn)
     {
+        _trace = trace;
+        _callTrace = trace is null ? null : new CallTrace(trace);
         _subsystem = subsystem;
         _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, warn);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, _callTrace, warn);
         int tracer = Environment.CurrentManagedThreadId;
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging);
-        _transitions = new EnclaveTransitions(subsystem, _image);
+        _abortPages = isStrict ? new AbortPages(_image, _paging) : null;
+        _isolation = isStrict ? new EnclaveIsolation(warn) : null;
+        _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, trace);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -91,6 +104,7 @@ internal sealed class Supervisor
             }
             OnStatus(tid, status);
         }
+        TraceActor.Tid = 0;
         _devices.ReleaseUnreferenced();
         return _programStatus;
     }
@@ -107,6 +121,7 @@ internal sealed class Supervisor
             _early[tid] = status;
             return;
         }
+        TraceActor.Tid = tid;
         if (status.Exited || status.Signaled)
         {
             OnEnd(thread, status);
@@ -153,7 +168,20 @@ internal sealed class Supervisor
 
     private void OnStop(TracedThread thread, WaitStatus status)
     {
-        int signal = thread.IsRaising ? _paging.EndRaise(thread, status) : status.StopSignal;
+        if (thread.Redirected is not null && _abortPages!.End(thread, status))
+        {
+            return;
+        }
+        int signal = status.StopSignal;
+        if (thread.IsRaising)
+        {
+            signal = _paging.EndRaise(thread, status, out bool isRaised);
+            if (isRaised)
+            {
+                _ = thread.Continue(signal);
+                return;
+            }
+        }
         if (status.IsSyscallStop)
         {
             OnCallEnd(thread);
@@ -203,7 +231,9 @@ internal sealed class Supervisor
             return;
         }
         thread.CallRegs = regs;
-        Finish(thread, ref regs, Decide(thread, ref regs));
+        CallVerdict verdict = Decide(thread, ref regs);
+        _callTrace?.OnDecided(thread, verdict);
+        Finish(thread, ref regs, verdict);
     }
 
     private CallVerdict Decide(TracedThread thread, ref UserRegs regs)
@@ -237,7 +267,7 @@ internal sealed class Supervisor
         }
     }
 
-    private static void Finish(TracedThread thread, ref UserRegs regs, CallVerdict verdict)
+    private void Finish(TracedThread thread, ref UserRegs regs, CallVerdict verdict)
     {
         if (verdict.Skip)
         {
@@ -249,6 +279,10 @@ internal sealed class Supervisor
             return;
         }
         thread.Pending = verdict.Pending;
+        if (verdict.Pending == PendingCall.None)
+        {
+            _isolation?.Update(thread.Space);
+        }
         _ = verdict.Pending == PendingCall.None ? thread.Continue() : PtraceCalls.ContToSyscall(thread.Tid);
     }
 
@@ -297,8 +331,10 @@ internal sealed class Supervisor
                     break;
             }
         }
+        _callTrace?.OnEnded(thread);
         if (thread.Ended is null)
         {
+            _isolation?.Update(thread.Space);
             _ = thread.Continue();
         }
     }
@@ -326,10 +362,18 @@ internal sealed class Supervisor
                 return;
             }
         }
+        if (signal == SIGSEGV && _abortPages is not null && !thread.IsForeign && !thread.Processor.InEnclave && _abortPages.TryAnswer(thread))
+        {
+            return;
+        }
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU && _threads.TryGetValue(_program, out TracedThread? leader) && leader.Space == thread.Space)
         {
             _continuedAtStop = SignalForwarder.Continued;
             _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
+        }
+        if (_trace is not null && PtraceCalls.GetSigInfo(tid, out SigInfo delivered))
+        {
+            _trace.Delivered(thread.Space, delivered);
         }
         _ = thread.Continue(signal);
     }
@@ -384,6 +428,7 @@ internal sealed class Supervisor
         {
             using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
             _paging.PrepareFork(thread, calls);
+            _isolation?.Update(space);
         }
         if (thread.Ended is null)
         {
@@ -421,6 +466,7 @@ internal sealed class Supervisor
     private void OnEnd(TracedThread thread, WaitStatus status)
     {
         _threads.Remove(thread.Tid);
+        _callTrace?.OnThreadEnded(thread);
         AbandonEnclave(thread);
         LeaveSpace(thread);
         if (thread.Tid == _program)
@@ -430,6 +476,10 @@ internal sealed class Supervisor
         if (thread.Space.Threads == 0)
         {
             _devices.ReleaseUnreferenced();
+        }
+        if (thread.Tid == _program)
+        {
+            _trace?.Ended(status);
         }
     }
 
@@ -445,11 +495,13 @@ internal sealed class Supervisor
 
     private void LeaveSpace(TracedThread thread)
     {
+        AbortPages.Abandon(thread);
         if (--thread.Space.Threads == 0)
         {
             _paging.Leave(thread.Space);
             thread.Space.Dispose();
         }
+        _isolation?.Update(thread.Space); // it may have ended inside an enclave
     }
 
     /// <summary>Whether two threads share a resource of the kernel's; without kcmp(2), threads of one group do.</summary>

@@ -30,7 +30,15 @@ internal sealed class TracedThread
     internal bool IsForeign { get; set; }
 
     /// <summary>The enclave that it is in.</summary>
-    internal OpenEnclave? Inside { get; set; }
+    internal OpenEnclave? Inside
+    {
+        get;
+        set
+        {
+            Space.ThreadsInside += (value is null ? 0 : 1) - (field is null ? 0 : 1);
+            field = value;
+        }
+    }
 
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
@@ -40,6 +48,9 @@ internal sealed class TracedThread
 
     /// <summary>The registers that the system call under way had when the program made it.</summary>
     internal UserRegs CallRegs;
+
+    /// <summary>What a trace will say of the call under way; null if nothing.</summary>
+    internal Kernel.Tracing.TraceEvent? TracedCall { get; set; }
 
     /// <summary>The enclave that the call under way concerns.</summary>
     internal OpenEnclave? CallEnclave { get; set; }
@@ -72,8 +83,17 @@ internal sealed class TracedThread
     /// Lets the thread go on, with a signal or none. Inside an enclave there are no system calls: one that is tried stops the thread
     /// and is not executed.
     /// </summary>
-    internal bool Continue(int signal = 0) =>
-        Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+    internal bool Continue(int signal = 0)
+    {
+        Dispositions.OnDelivered(signal);
+        return Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+    }
+
+    /// <summary>The access to enclave memory that it executes from a slot.</summary>
+    internal Isolation.RedirectedAccess? Redirected { get; set; }
+
+    /// <summary>RIP and RCX of an access that failed in the slot.</summary>
+    internal (ulong Rip, ulong Rcx) FailedAccess { get; set; }
 
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;
@@ -92,4 +112,7 @@ internal sealed class TracedThread
 
     /// <summary>The registers that it had at that access.</summary>
     internal UserRegs RaisedRegs;
+
+    /// <summary>What the signal raised shall say, where that is known already; otherwise it is a fault still to be looked at.</summary>
+    internal SigInfo? RaisedInfo { get; set; }
 }

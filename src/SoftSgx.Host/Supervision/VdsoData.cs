@@ -8,7 +8,7 @@ namespace SoftSgx.Host.Supervision;
 /// <summary>What injected system calls need in the program's memory, laid out in the vDSO image's data area.</summary>
 internal sealed class VdsoData
 {
-    private const int EnclaveName = 0, ProvisionName = 64, FilterHeader = 128, Scratch = 192, FilterBody = 512;
+    private const int EnclaveName = 0, ProvisionName = 64, FilterHeader = 128, Scratch = 192, FilterBody = 512, AbortCode = 2048;
 
     private readonly byte[] _filter = SeccompFilters.EnclaveUser();
 
@@ -22,6 +22,9 @@ internal sealed class VdsoData
     internal static ulong FilterAddress(ulong area) => area + FilterHeader;
 
     internal static ulong ScratchAddress(ulong area) => area + Scratch;
+
+    /// <summary>Address of the code of a slot for redirected accesses.</summary>
+    internal static ulong AbortCodeAddress(ulong area, int slot) => area + AbortCode + (ulong)(slot * Isolation.AbortSlots.CodeSize);
 
     /// <summary>Fills the area as it will stand at <paramref name="address"/>.</summary>
     internal void Fill(Span<byte> area, ulong address)

@@ -105,6 +105,9 @@ public sealed class VdsoImage
     /// <summary>Offset of an instruction that is #UD.</summary>
     public int IllegalOffset { get; private init; }
 
+    /// <summary>Offset of an INT3.</summary>
+    public int BreakpointOffset { get; private init; }
+
     /// <summary>Offset of the area in which the supervisor places programs and strings; a multiple of 16.</summary>
     public int DataOffset { get; private init; }
 
@@ -220,6 +223,7 @@ public sealed class VdsoImage
             AgeingOffset = text.Offset + pagingInText,
             ReadByteOffset = text.Offset + pagingInText + paging.ReadOffset,
             IllegalOffset = text.Offset + pagingInText + paging.IllegalOffset,
+            BreakpointOffset = text.Offset + pagingInText + paging.BreakpointOffset,
             WriteByteOffset = text.Offset + pagingInText + paging.WriteOffset,
             DataOffset = data.Offset,
             DataSize = dataSize,

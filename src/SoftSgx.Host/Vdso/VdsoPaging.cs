@@ -19,12 +19,19 @@ namespace SoftSgx.Host.Vdso;
 /// </remarks>
 internal sealed class VdsoPaging
 {
-    private VdsoPaging(byte[] code, int read, int write, int illegal)
+    /// <summary>
+    /// The fourth argument (R10) by which the filters know an mprotect of the ageing process, and let it pass: the tracer, which would have to
+    /// let it go on, may be the one that waits for it.
+    /// </summary>
+    internal const ulong ProtectMagic = 0x534F_4654_5347_5822;
+
+    private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint)
     {
         Code = code;
         ReadOffset = read;
         WriteOffset = write;
         IllegalOffset = illegal;
+        BreakpointOffset = breakpoint;
     }
 
     /// <summary>The code; the first process starts at its first byte. It runs at any address.</summary>
@@ -39,11 +46,14 @@ internal sealed class VdsoPaging
     /// <summary>An instruction that is #UD.</summary>
     public int IllegalOffset { get; }
 
+    /// <summary>INT3.</summary>
+    public int BreakpointOffset { get; }
+
     public static VdsoPaging Assemble()
     {
         Assembler a = new(64);
         Label ageing = a.CreateLabel(), loop = a.CreateLabel(), work = a.CreateLabel(), next = a.CreateLabel(), done = a.CreateLabel();
-        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel();
+        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel(), breakpoint = a.CreateLabel();
 
         // The descriptors are shared up to close_range below, which gives the ageing process a table of its own, empty at once: it
         // never holds a file of the program open.
@@ -100,15 +110,17 @@ internal sealed class VdsoPaging
         a.js(done);
         a.mov(rdi, __qword_ptr[r13]);
         a.mov(rsi, __qword_ptr[r13 + 8]);
-        a.mov(edx, __dword_ptr[r15 + AgeingPage.Operation]);
-        a.test(edx, edx);
+        a.cmp(__dword_ptr[r15 + AgeingPage.Operation], 0);
         a.jne(protect);
         a.mov(eax, SYS_madvise);
         a.mov(edx, MADV_DONTNEED_LOCKED);
         a.jmp(call);
         a.Label(ref protect);
         a.mov(eax, SYS_mprotect);
+        a.mov(edx, esi);
         a.and(edx, PROT_READ | PROT_WRITE | PROT_EXEC);
+        a.and(rsi, -(int)PageSize);
+        a.mov(r10, ProtectMagic);
         a.Label(ref call);
         a.syscall();
         a.add(r13, AgeingPage.RangeSize);
@@ -129,9 +141,12 @@ internal sealed class VdsoPaging
         a.mov(__byte_ptr[rdi], al);
         a.Label(ref illegal);
         a.ud2();
+        a.Label(ref breakpoint);
+        a.int3();
 
         using MemoryStream code = new();
         AssemblerResult result = a.Assemble(new StreamCodeWriter(code), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
-        return new VdsoPaging(code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal));
+        return new VdsoPaging(
+            code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal), (int)result.GetLabelRIP(breakpoint));
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using SoftSgx.Architecture;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
@@ -376,6 +377,7 @@ public sealed partial class Enclave
         _pages.Update(page with { EpcPage = epcPage, Slot = -1 });
         _resident++;
         _counters.Loads++;
+        Subsystem.Trace?.Moved("load", this, in page, epcPage);
         if (!isPrivate)
         {
             _inode.Publish(epcPage, page.Offset, faulting);
@@ -422,6 +424,7 @@ public sealed partial class Enclave
         _evictedSecs = null;
         SecsPage = epcPage;
         _counters.SecsLoads++;
+        Subsystem.Trace?.MovedSecs("load", this, epcPage);
         return FaultOutcome.Present;
     }
 
@@ -452,6 +455,7 @@ public sealed partial class Enclave
     // The contents are gone, and the page table entries with them; the EPC page stays with the enclave until its end.
     private void Lose(in EnclavePage page)
     {
+        Subsystem.Trace?.Moved("lose", this, in page, page.EpcPage);
         if (!page.IsPrivate)
         {
             _inode.RemovePage(page.EpcPage, page.Offset);
@@ -503,6 +507,7 @@ public sealed partial class Enclave
         _pages.Update(page with { EpcPage = NoPage, IsBeingReclaimed = false, Slot = slot, SavedPermissions = permissions });
         _resident--;
         _counters.Evictions++;
+        Subsystem.Trace?.Moved("evict", this, in page, page.EpcPage);
         Subsystem.Reclaimer.OnEvicted(this, index, page.EpcPage);
         Subsystem.Pool.Return(page.EpcPage);
         return true;
@@ -550,6 +555,7 @@ public sealed partial class Enclave
     /// </summary>
     private void InterruptAll()
     {
+        Subsystem.Trace?.Interrupted(this, _inside.Count);
         foreach (LogicalProcessor logical in _inside)
         {
             logical.Interrupt(Subsystem.Processor);
@@ -578,6 +584,7 @@ public sealed partial class Enclave
             return;
         }
 
+        Subsystem.Trace?.MovedSecs("evict", this, SecsPage);
         Subsystem.Platform.DetachPrivate(SecsPage);
         Subsystem.Pool.Return(SecsPage);
         SecsPage = NoPage;

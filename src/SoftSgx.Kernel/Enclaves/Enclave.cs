@@ -47,6 +47,9 @@ public sealed partial class Enclave
     /// <summary>Names the enclave in <see cref="SgxSubsystem.Enclaves"/> as long as it has pages.</summary>
     internal int Id { get; }
 
+    /// <summary>The number under which statistics and traces know the enclave: from 1, in the order of creation; 0 for none.</summary>
+    public int Number => _report + 1;
+
     /// <summary>The interface that the opener expects.</summary>
     public DeviceAbi Abi { get; }
 

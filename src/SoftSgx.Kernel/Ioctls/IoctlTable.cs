@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using SoftSgx.Kernel.Tracing;
 
 namespace SoftSgx.Kernel;
 
@@ -22,6 +23,24 @@ public sealed record IoctlEntry(uint Command, string Name, int StructSize, Devic
 {
     /// <summary>What executes it.</summary>
     internal IoctlHandler Handler { get; init; } = static (_, _, _) => Errno.ENOTTY;
+
+    /// <summary>Says what the argument asks for.</summary>
+    internal IoctlDescription Request { get; init; } = IoctlDescriptions.None;
+
+    /// <summary>Says what the call wrote into the argument.</summary>
+    internal IoctlDescription Answer { get; init; } = IoctlDescriptions.None;
+
+    /// <summary>Adds to an event what the argument asks for. Before the call.</summary>
+    /// <param name="e">The event.</param>
+    /// <param name="argument">The argument: an address, any value.</param>
+    /// <param name="memory">The caller's memory.</param>
+    public void DescribeRequest(TraceEvent e, ulong argument, IUserMemory memory) => Request(e, argument, memory);
+
+    /// <summary>Adds to an event what the call wrote into the argument. After the call, if it did not fail early.</summary>
+    /// <param name="e">The event.</param>
+    /// <param name="argument">The argument: an address, any value.</param>
+    /// <param name="memory">The caller's memory.</param>
+    public void DescribeAnswer(TraceEvent e, ulong argument, IUserMemory memory) => Answer(e, argument, memory);
 }
 
 /// <summary>Executes one ioctl on an enclave that no other ioctl is working on.</summary>
@@ -57,21 +76,45 @@ public static class IoctlTable
     public static ImmutableArray<IoctlEntry> Entries { get; } =
     [
         new(SGX_IOC_ENCLAVE_CREATE, nameof(SGX_IOC_ENCLAVE_CREATE), SgxEnclaveCreate.Size,
-            null, IoctlSupport.Complete) { Handler = Create.Execute },
+            null, IoctlSupport.Complete)
+        {
+            Handler = Create.Execute, Request = IoctlDescriptions.Create,
+        },
         new(SGX_IOC_ENCLAVE_ADD_PAGES, nameof(SGX_IOC_ENCLAVE_ADD_PAGES), SgxEnclaveAddPages.Size,
-            null, IoctlSupport.Complete) { Handler = AddPages.Execute },
+            null, IoctlSupport.Complete)
+        {
+            Handler = AddPages.Execute, Request = IoctlDescriptions.AddPages, Answer = IoctlDescriptions.AddPagesResult,
+        },
         new(SGX_IOC_ENCLAVE_ADD_PAGE, nameof(SGX_IOC_ENCLAVE_ADD_PAGE), SgxEnclaveAddPage.Size,
-            DeviceAbi.V22, IoctlSupport.Complete) { Handler = AddPage.Execute },
+            DeviceAbi.V22, IoctlSupport.Complete)
+        {
+            Handler = AddPage.Execute, Request = IoctlDescriptions.AddPage,
+        },
         new(SGX_IOC_ENCLAVE_INIT, nameof(SGX_IOC_ENCLAVE_INIT), SgxEnclaveInit.Size,
-            null, IoctlSupport.Complete) { Handler = Init.Execute },
+            null, IoctlSupport.Complete)
+        {
+            Handler = Init.Execute, Request = IoctlDescriptions.Init,
+        },
         new(SGX_IOC_ENCLAVE_PROVISION, nameof(SGX_IOC_ENCLAVE_PROVISION), SgxEnclaveProvision.Size,
-            null, IoctlSupport.Complete) { Handler = Provision.Execute },
+            null, IoctlSupport.Complete)
+        {
+            Handler = Provision.Execute, Request = IoctlDescriptions.Provision,
+        },
         new(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, nameof(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS),
-            SgxEnclaveRestrictPermissions.Size, null, IoctlSupport.NeedsSgx2) { Handler = RestrictPermissions.Execute },
+            SgxEnclaveRestrictPermissions.Size, null, IoctlSupport.NeedsSgx2)
+        {
+            Handler = RestrictPermissions.Execute, Request = IoctlDescriptions.RestrictPermissions, Answer = IoctlDescriptions.RestrictPermissionsResult,
+        },
         new(SGX_IOC_ENCLAVE_MODIFY_TYPES, nameof(SGX_IOC_ENCLAVE_MODIFY_TYPES), SgxEnclaveModifyTypes.Size,
-            null, IoctlSupport.NeedsSgx2) { Handler = ModifyTypes.Execute },
+            null, IoctlSupport.NeedsSgx2)
+        {
+            Handler = ModifyTypes.Execute, Request = IoctlDescriptions.ModifyTypes, Answer = IoctlDescriptions.ModifyTypesResult,
+        },
         new(SGX_IOC_ENCLAVE_REMOVE_PAGES, nameof(SGX_IOC_ENCLAVE_REMOVE_PAGES), SgxEnclaveRemovePages.Size,
-            null, IoctlSupport.NeedsSgx2) { Handler = RemovePages.Execute },
+            null, IoctlSupport.NeedsSgx2)
+        {
+            Handler = RemovePages.Execute, Request = IoctlDescriptions.RemovePages, Answer = IoctlDescriptions.RemovePagesResult,
+        },
     ];
 
     /// <summary>Finds the entry of a command.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace SoftSgx.Host.Tests.EndToEnd;
 
 /// <summary>Programs whose enclaves are larger than the EPC.</summary>
@@ -93,6 +95,54 @@ public sealed class PagingTests
         Outcome outcome = Machine.Run(
             ["/bin/sh", "-c", $"RUN='{Machine.Softsgx} run'; {script}"], seconds: 120 + (times * 3), folder: folder.Path).Ended("exit 0");
         Assert.Equal("done\n", outcome.Text);
+    }
+
+    [EndToEndTheory]
+    [InlineData("dd if=/dev/zero of=$fd bs=4096 count=1200 conv=notrunc", "refused: some, wrong: 0")]
+    [InlineData("dd if=/dev/urandom of=$fd bs=4096 count=1200 conv=notrunc", "refused: some, wrong: 0")]
+    [InlineData("truncate -s 0 $fd", "refused: none, wrong: 0")]
+    public void What_is_changed_in_the_backing_store_is_refused_and_never_seen(string attack, string said)
+    {
+        string script = $$"""
+            mkfifo in out
+            $RUN --epc {{Epc}} '{{Program}}' tampered 1200 <in >out &
+            exec 3>in 4<out
+            read ready <&4
+            for fd in /proc/$!/fd/*; do
+                case $(readlink $fd) in */memfd:sgx-backing*) {{attack}} 2>/dev/null;; esac
+            done
+            echo go >&3
+            cat <&4
+            wait $! && echo ended
+            """;
+        using TemporaryFolder folder = Machine.NewFolder();
+        Outcome outcome = Machine.Run(["/bin/sh", "-c", $"RUN='{Machine.Softsgx} run'; {script}"], folder: folder.Path).Ended("exit 0");
+        Assert.Equal($"{said}\nended\n", outcome.Text);
+    }
+
+    /// <summary>
+    /// A soak runs a million pages out and in. When the last enclave has ended nothing is left in the EPC or in a backing store.
+    /// </summary>
+    [EndToEndTheory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void Many_cycles_lose_no_byte_and_leave_nothing(int programs)
+    {
+        const int pages = 2048, cyclesAWalk = pages - 512;
+        int cycles = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? 500_000 : 12_000;
+        int walks = (cycles / cyclesAWalk / programs) + 1;
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "stats.json");
+        string script = string.Concat(Enumerable.Repeat($"'{Program}' walk {pages} {walks} & ", programs)) + "wait";
+        Outcome outcome = Machine.Run(
+            [Machine.Softsgx, "run", "--epc", Epc, "--stats", file, "sh", "-c", script], seconds: 120 + (cycles / 1000)).Ended("exit 0");
+        Assert.Equal(string.Concat(Enumerable.Repeat("every word is right\n", programs)), outcome.Text);
+
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(file));
+        JsonElement total = json.RootElement.GetProperty("total");
+        Assert.InRange(total.GetProperty("loads").GetInt64(), cycles, long.MaxValue);
+        Assert.Equal(programs, json.RootElement.GetProperty("enclaves").GetArrayLength());
+        Assert.All(["epcPages", "enclavePages", "vaPages", "backingBytes", "failures"], name => Assert.Equal(0, total.GetProperty(name).GetInt64()));
     }
 
     private static Outcome Run(string what) => Machine.Run([Machine.Softsgx, "run", "--epc", Epc, Program, .. what.Split(' ')]);

@@ -99,6 +99,18 @@ public sealed class SeccompFiltersTests
     public void Users_of_the_device_are_watched_for_changes_of_the_address_space(int number, bool stops) =>
         Assert.Equal(stops, Stops(SeccompFilters.EnclaveUser(), number));
 
+    [Fact]
+    public void Mprotect_of_the_ageing_process_passes()
+    {
+        foreach (byte[] filter in (byte[][])[SeccompFilters.Base(), SeccompFilters.EnclaveUser()])
+        {
+            Assert.False(Stops(filter, SYS_mprotect, 0, 4096, PROT_EXEC, VdsoPaging.ProtectMagic));
+            Assert.True(Stops(filter, SYS_mprotect, 0, 4096, PROT_EXEC));
+            Assert.True(Stops(filter, SYS_mprotect, 0, 4096, PROT_EXEC, VdsoPaging.ProtectMagic ^ 1));
+            Assert.True(Stops(filter, SYS_mprotect, 0, 4096, PROT_EXEC, VdsoPaging.ProtectMagic ^ (1UL << 63)));
+        }
+    }
+
     private static bool Stops(byte[] program, int number, params ulong[] arguments)
     {
         ulong[] all = new ulong[6];

@@ -258,8 +258,8 @@ public class PagingTests
                 }
             }
         });
+        Assert.True(SpinWait.SpinUntil(() => machine.Pool.Free >= 32, TimeSpan.FromSeconds(30)));
         reclaimer.Stop();
-        Assert.InRange(machine.Pool.Free, 32, 128);
         enclave.Release();
         machine.AssertNothingLeaked();
     }

@@ -13,7 +13,7 @@ public class V22Tests
         {
             ["base"] = Machine.Secs(@base: Machine.EnclaveBase + 4096),
             ["one page"] = Machine.Secs(4096),
-            ["too large"] = Machine.Secs(1UL << 41, 0),
+            ["too large"] = Machine.Secs(1UL << 57, 0),
             ["too large outside 64-bit mode"] = With((ref Secs s) =>
                 (s.EnclaveSize, s.BaseAddress, s.Attributes.Flags) = (1UL << 32, 0, 0)),
             ["reserved attribute"] = With((ref Secs s) => s.Attributes.Flags |= (AttributeFlags)8),

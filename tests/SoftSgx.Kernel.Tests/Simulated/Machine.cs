@@ -1,4 +1,5 @@
 using SoftSgx.Architecture;
+using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel.Tests;
@@ -22,18 +23,15 @@ internal sealed class Machine
     public static readonly SecInfo RegRx = SecInfo.For(PageType.PT_REG, SecInfoFlags.R | SecInfoFlags.X);
     public static readonly SecInfo TcsPage = SecInfo.For(PageType.PT_TCS, SecInfoFlags.None);
 
-    /// <summary>A processor that accepts enclaves of 2^40 bytes (the limit that CPUID enumerates is itself too large).</summary>
-    public static readonly ProcessorConfiguration Of2To40 = new() { MaxEnclaveSizeLog2_64 = 41 };
-
     private readonly List<int> _hogged = [];
 
-    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null)
+    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null, ITrace? trace = null)
     {
         Platform = new ArrayPlatform(epcPages);
         Processor = new SgxProcessor(
             configuration ?? new ProcessorConfiguration(), PlatformSecrets.FromSeed("kernel tests"u8), epcPages, Platform);
         Encls = new ScriptedEncls(Processor);
-        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings() }, Encls);
+        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings(), Trace = trace }, Encls);
         Argument = Memory.Map(ArgumentAddress, 4096);
         Memory.Map(SecsAddress, 4096);
         Memory.Map(SecInfoAddress, 4096);

@@ -127,7 +127,7 @@ internal sealed partial class Pair
         {
             case 0: secs.EnclaveSize = 4096; break;
             case 1: secs.EnclaveSize = 0x18000; break;
-            case 2: secs.EnclaveSize = 1UL << 40; secs.BaseAddress = 0; break;
+            case 2: secs.EnclaveSize = 1UL << 56; secs.BaseAddress = 0; break;
             case 3: secs.BaseAddress += PageSize; break;
             case 4: secs.BaseAddress = 0x8000_0000_0000; break;
             case 5: secs.SsaFrameSize = 0; break;

@@ -20,7 +20,7 @@ public class ECreateTests
         ["no ssa frame"] = (ref Secs s) => s.SsaFrameSize = 0,
         ["base not canonical"] = (ref Secs s) => s.BaseAddress = 0x8000_0000_0000,
         ["base above 4 GiB outside 64-bit mode"] = (ref Secs s) => { s.Attributes.Flags = AttributeFlags.None; s.BaseAddress = 1UL << 32; },
-        ["too large"] = (ref Secs s) => { s.EnclaveSize = 1UL << 40; s.BaseAddress = 0; },
+        ["too large"] = (ref Secs s) => { s.EnclaveSize = 1UL << 56; s.BaseAddress = 0; },
         ["too large outside 64-bit mode"] = (ref Secs s) => { s.Attributes.Flags = AttributeFlags.None; s.EnclaveSize = 1UL << 31; s.BaseAddress = 0; },
         ["one page"] = (ref Secs s) => s.EnclaveSize = 4096,
         ["size zero"] = (ref Secs s) => s.EnclaveSize = 0,

@@ -167,6 +167,36 @@ static void expect_fault(volatile uint8_t *p, int write)
 	       last_address == p ? "right" : "wrong");
 }
 
+/* Whoever may, changes what was swapped out while we wait for a line of input. */
+static int tampered(uint64_t pages)
+{
+	struct sigaction action = { .sa_sigaction = on_bus,
+				    .sa_flags = SA_SIGINFO };
+	uint64_t *before = calloc(pages, sizeof(*before));
+	unsigned int refused = 0, wrong = 0;
+	char line[16];
+
+	walk(0, 0, pages, 1);
+	for (uint64_t i = 0; i < pages; i++)
+		before[i] = *(volatile uint64_t *)(heap + i * 4096);
+	printf("ready\n");
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		die("waiting");
+	sigaction(SIGBUS, &action, NULL);
+	for (uint64_t i = 0; i < pages; i++) {
+		sig_atomic_t faults = nr_faults;
+		uint64_t now = *(volatile uint64_t *)(heap + i * 4096);
+
+		if (nr_faults != faults)
+			refused++;
+		else if (now != before[i])
+			wrong++;
+	}
+	printf("refused: %s, wrong: %u\n", refused > 0 ? "some" : "none", wrong);
+	return 0;
+}
+
 /* Pages that were never added, behind the heap. */
 static int absent(uint64_t pages)
 {
@@ -448,6 +478,8 @@ int main(int argc, char **argv)
 		return with_child(pages, n);
 	if (!strcmp(what, "outside"))
 		return from_outside(pages);
+	if (!strcmp(what, "tampered"))
+		return tampered(pages);
 	if (!strcmp(what, "absent"))
 		return absent(pages);
 	if (!strcmp(what, "measure"))

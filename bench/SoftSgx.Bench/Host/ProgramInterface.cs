@@ -1,0 +1,39 @@
+namespace SoftSgx.Bench.Host;
+
+/// <summary>What programs pay for being watched: system calls, processes, and many threads at the border of an enclave.</summary>
+internal static class ProgramInterface
+{
+    private const int Rounds = 5;
+
+    /// <summary>Runs each program with and without softsgx by turns, and compares each turn for itself.</summary>
+    public static void Run()
+    {
+        NativePrograms.Build();
+        double[] call = new double[Rounds], callWithDevice = new double[Rounds], processes = new double[Rounds], threads = new double[Rounds];
+        for (int i = 0; i < Rounds; i++)
+        {
+            IReadOnlyDictionary<string, double> bare = Figures(NativePrograms.PathOf("calls"));
+            IReadOnlyDictionary<string, double> watched = Figures(NativePrograms.SoftSgx, "run", NativePrograms.PathOf("calls"));
+            IReadOnlyDictionary<string, double> device = Figures(NativePrograms.SoftSgx, "run", NativePrograms.PathOf("calls"), "device");
+            call[i] = watched["call"] / bare["call"];
+            callWithDevice[i] = device["call"] / bare["call"];
+            processes[i] = watched["processes"] / bare["processes"];
+            threads[i] = Rate("64") / Rate("1");
+        }
+        Print("a system call, with / without", call, "(at most 1.6 required)");
+        Print("the same, with the device open", callWithDevice, "(at most 1.6 required)");
+        Print("1,000 forks and execs", processes, "(at most 4 required)");
+        Print("ECALL rate, 64 threads / one", threads, "(at least 1 required)");
+    }
+
+    private static double Rate(string threads) => Figures(NativePrograms.SoftSgx, "run", NativePrograms.PathOf("ecall_threads"), threads)["rate"];
+
+    private static IReadOnlyDictionary<string, double> Figures(string program, params string[] arguments) =>
+        NativePrograms.Figures(NativePrograms.Run(program, arguments));
+
+    private static void Print(string name, double[] ratios, string requirement)
+    {
+        Array.Sort(ratios);
+        Console.WriteLine($"  {name,-31} {ratios[ratios.Length / 2],5:N2} ({ratios[0]:N2} to {ratios[^1]:N2}) {requirement}");
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * threads COUNT: so many threads make empty ECALLs, each through its own TCS.
+ * Prints "rate value per-second".
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../../samples/lib/loader.h"
+#include "compute.h"
+
+#define ECALLS 32768
+
+struct worker {
+	pthread_t thread;
+	struct enclave *enclave;
+	unsigned int index;
+	unsigned int calls;
+};
+
+static pthread_barrier_t start_line;
+
+static void must(int failed)
+{
+	if (failed)
+		exit(1);
+}
+
+static void *work(void *argument)
+{
+	struct worker *w = argument;
+	struct sgx_registers registers;
+	struct sgx_enclave_run run;
+
+	pthread_barrier_wait(&start_line);
+	for (unsigned int i = 0; i < w->calls; i++) {
+		memset(&registers, 0, sizeof(registers));
+		registers.rdi = BENCH_NOTHING;
+		must(enclave_enter(w->enclave, w->index, SGX_EENTER, &registers, &run));
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	struct enclave_options options = { .threads = count };
+	struct worker workers[256] = { 0 };
+	struct timespec from, to;
+	struct enclave e;
+
+	must(count < 1 || count > 256);
+	enclave_zero(&e);
+	must(enclave_build(&e, enclave_beside_program("ecall.enclave"), &options));
+	pthread_barrier_init(&start_line, NULL, count + 1);
+	for (unsigned int i = 0; i < count; i++) {
+		workers[i].enclave = &e;
+		workers[i].index = i;
+		workers[i].calls = ECALLS / count;
+		must(pthread_create(&workers[i].thread, NULL, work, &workers[i]));
+	}
+	pthread_barrier_wait(&start_line);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (unsigned int i = 0; i < count; i++)
+		pthread_join(workers[i].thread, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	printf("rate %.0f per-second\n",
+	       ECALLS / count * count / (to.tv_sec - from.tv_sec + (to.tv_nsec - from.tv_nsec) * 1e-9));
+	enclave_destroy(&e);
+	return 0;
+}
