@@ -269,6 +269,10 @@ internal sealed class DeviceCalls
             {
                 return errno;
             }
+            if (errno is EBADF or ENOTTY)
+            {
+                return EIO; // another thread of the program closed or replaced the descriptor meanwhile
+            }
             if (errno != 0)
             {
                 _warn(errno == EINVAL
