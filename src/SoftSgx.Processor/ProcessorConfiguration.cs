@@ -48,10 +48,10 @@ public sealed record ProcessorConfiguration
     public byte MaxEnclaveSizeLog2Not64 { get; init; } = 31;
 
     /// <summary>
-    /// Largest enclave in 64-bit mode, as a power of two of bytes; the size itself is one too many. Processors with SGX2 say 56, and
-    /// programs rely on it: those that add pages while they run reserve a terabyte.
+    /// Largest enclave in 64-bit mode, as a power of two of bytes: 16 TiB, so that the number of a page of 4 KiB has 32 bits. There are
+    /// programs that reserve a terabyte.
     /// </summary>
-    public byte MaxEnclaveSizeLog2_64 { get; init; } = 56;
+    public byte MaxEnclaveSizeLog2_64 { get; init; } = 44;
 
     /// <summary>Sections of the EPC as CPUID enumerates them.</summary>
     public IReadOnlyList<EpcSection> EpcSections { get; init; } = [];

@@ -42,7 +42,7 @@ public class XsaveLayoutTests
     {
         ProcessorConfiguration configuration = new() { EpcSections = [new EpcSection(0x1_0000_0000, 0x400_0000)] };
 
-        Assert.Equal(new CpuidResult(1, 1, 0, 0x381F), CpuidLeaf12.Compute(configuration.Features, 0));
+        Assert.Equal(new CpuidResult(1, 1, 0, 0x2C1F), CpuidLeaf12.Compute(configuration.Features, 0));
         Assert.Equal(new CpuidResult(0xB6, 0, 7, 0), CpuidLeaf12.Compute(configuration.Features, 1));
         Assert.Equal(0x36u, CpuidLeaf12.Compute((configuration with { Kss = false }).Features, 1).Eax);
         Assert.Equal(new CpuidResult(1, 1, 0x400_0001, 0), CpuidLeaf12.Compute(configuration.Features, 2));
