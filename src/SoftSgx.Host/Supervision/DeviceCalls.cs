@@ -327,7 +327,7 @@ internal sealed class DeviceCalls
     }
 
     /// <summary>True for a descriptor opened with O_PATH, which names a file without opening it.</summary>
-    private static unsafe bool IsPathOnly(int tid, int fd)
+    internal static unsafe bool IsPathOnly(int tid, int fd)
     {
         byte* stat = stackalloc byte[DeviceStat.StatSize];
         fixed (byte* path = ProcPath.OfDescriptor(tid, fd))

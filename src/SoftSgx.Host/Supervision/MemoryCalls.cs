@@ -31,9 +31,14 @@ internal sealed class MemoryCalls
         bool isFile = (flags & MAP_ANONYMOUS) == 0;
         if (isFile && _devices.Any && FileIdentity.TryOf(thread.Tid, (int)regs.R8, out FileIdentity file))
         {
-            if (_devices.TryFind(file, out OpenEnclave? enclave))
+            bool isEnclave = _devices.TryFind(file, out OpenEnclave? enclave);
+            if ((isEnclave || _devices.IsProvision(file)) && DeviceCalls.IsPathOnly(thread.Tid, (int)regs.R8))
             {
-                return OnMapEnclave(thread, ref regs, enclave);
+                return CallVerdict.GoOn; // EBADF
+            }
+            if (isEnclave)
+            {
+                return OnMapEnclave(thread, ref regs, enclave!);
             }
             if (_devices.IsProvision(file))
             {
@@ -101,7 +106,7 @@ internal sealed class MemoryCalls
                 calls.Registers.Rax = (ulong)-(long)errno;
                 return;
             }
-            if (OffsetOf(owner, start) != OffsetOf(owner, call.Rdi))
+            if (OffsetOf(owner, start) != OffsetOf(owner, call.Rdi) || EndOfPart(owner, start, end) != end)
             {
                 Remap(calls, thread.CallRegs.R8, owner, start, end);
             }
@@ -359,9 +364,30 @@ internal sealed class MemoryCalls
     /// <summary>True if a change of the enclave's state, which has just happened, gave its mappings other offsets.</summary>
     private static bool MovesWithState(OpenEnclave owner) => !owner.Enclave.IsInitialized || owner.Enclave.IsBuiltByAddPage;
 
-    /// <summary>Maps an enclave again where its offset was wrong, without any access; see <see cref="Open"/>.</summary>
-    private static void Remap(in InjectedCalls calls, ulong fd, OpenEnclave owner, ulong start, ulong end) =>
-        _ = calls.Call(SYS_mmap, start, end - start, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, OffsetOf(owner, start));
+    /// <summary>
+    /// Maps an enclave again where its offset was wrong, without any access; see <see cref="Open"/>. What a range that is larger than the
+    /// enclave, as it may be before INIT, has on either side is mapped apart.
+    /// </summary>
+    private static void Remap(in InjectedCalls calls, ulong fd, OpenEnclave owner, ulong start, ulong end)
+    {
+        while (start < end)
+        {
+            ulong last = EndOfPart(owner, start, end);
+            _ = calls.Call(SYS_mmap, start, last - start, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, OffsetOf(owner, start));
+            start = last;
+        }
+    }
+
+    /// <summary>Where a range that begins outside the enclave comes into it, or the other way round; else its end.</summary>
+    private static ulong EndOfPart(OpenEnclave owner, ulong start, ulong end)
+    {
+        Enclave enclave = owner.Enclave;
+        ulong first = enclave.Base, behind = unchecked(first + enclave.Size);
+        return !enclave.IsCreated ? end
+            : start < first && first < end ? first
+            : start >= first && start < behind && behind < end ? behind
+            : end;
+    }
 
     /// <summary>
     /// Gives every page of a range what the program asks for, less what the EPCM forbids. Pages that are absent and TCS pages need

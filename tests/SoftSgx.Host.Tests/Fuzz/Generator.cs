@@ -193,8 +193,8 @@ internal sealed class Generator
     private static ulong MaximumOf(EnclaveState enclave, ulong page)
         => enclave.Pages.TryGetValue(page, out PageState? state) ? state.Maximum : enclave.UsedAddPage ? 0ul : 7;
 
-    /// <summary>Execute-only mappings become something else where the processor has protection keys.</summary>
-    private static ulong Prot(ulong protection) => protection == 4 ? 5 : protection;
+    /// <summary>What can be written or executed can be read on x86, unless protection keys prevent it: such mappings ask for it.</summary>
+    private static ulong Prot(ulong protection) => protection == 0 ? 0 : protection | 1;
 
     private ulong AnyProt() => Prot((ulong)Below(8));
 
@@ -236,6 +236,10 @@ internal sealed class Generator
 
     private void AddPages(ulong slot, bool isOld, ulong page, ulong count, Source source, ulong secInfo)
     {
+        if (secInfo == 0x100 && source == Source.Code)
+        {
+            source = Source.Junk; // EADD looks at no more of a TCS than its reserved bytes, of which the code has none
+        }
         if (isOld && EnclaveOf(slot) is EnclaveState enclave)
         {
             for (ulong i = 0; i < Math.Min(count, 4); i++)

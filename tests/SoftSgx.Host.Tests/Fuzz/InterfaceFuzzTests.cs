@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using SoftSgx.Host.Tests.EndToEnd;
 
 namespace SoftSgx.Host.Tests.Fuzz;
@@ -48,6 +49,40 @@ public sealed class InterfaceFuzzTests
         Assert.True(differences == 0, $"after {watch.Elapsed.TotalSeconds.ToString("F0", CultureInfo.InvariantCulture)} s:\n{report}");
     }
 
+    /// <summary>What calls can say when others are under way: an errno, a count, a signal, an exit.</summary>
+    private const string Possible =
+        "^(ok|[0-9a-f]{1,2}|EINVAL|EFAULT|EBADF|EBUSY|EEXIST|EIO|EPERM|EACCES|ENOTTY|ENOTDIR|ENODEV|ENOMEM|EAGAIN|SIGSEGV|SIGBUS|exit [0-9a-f]+|returned -22|signal (7|11)"
+        + "|leaf [23] vector (6|13|14)( error [0-9a-f]+ address [0-9a-f]+)?)( count=[0-9a-f]+)?( result=[0-9a-f]+)?$";
+
+    [EndToEndTheory]
+    [InlineData("64M", 0)]
+    [InlineData("1M", 300)]
+    public void Threads_that_call_at_once_get_possible_outcomes_and_leave_nothing(string epc, int ballast)
+    {
+        const int threads = 8;
+        int rounds = IsSoak ? 5000 : 100;
+        StringBuilder input = new();
+        for (int round = 0; round < rounds; round++)
+        {
+            input.Append(CultureInfo.InvariantCulture, $"seq {round}\nthreads\n");
+            for (int thread = 0; thread < threads; thread++)
+            {
+                foreach (Call call in Generator.Make((round * threads) + thread).Calls)
+                {
+                    if (call.Name is not ("fork" or "exit" or "enter"))
+                    {
+                        input.Append(CultureInfo.InvariantCulture, $"{thread} {call}\n");
+                    }
+                }
+            }
+            input.Append("join\n");
+        }
+        string output = CallRunner.Run(input.ToString(), epc, ballast, seconds: 100 + rounds);
+        string[] lines = [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(static line => line.Contains(" = ", StringComparison.Ordinal))];
+        Assert.True(lines.Length > rounds * threads, output);
+        Assert.DoesNotContain(lines, static line => !Regex.IsMatch(line[(line.IndexOf(" = ", StringComparison.Ordinal) + 3)..], Possible));
+    }
+
     private static (int First, int Count) Seeds()
     {
         if (Environment.GetEnvironmentVariable("SOFTSGX_FUZZ") is string chosen)
@@ -55,7 +90,7 @@ public sealed class InterfaceFuzzTests
             string[] parts = chosen.Split(',');
             return (int.Parse(parts[0], CultureInfo.InvariantCulture), int.Parse(parts[1], CultureInfo.InvariantCulture));
         }
-        return IsSoak ? (1_000_000, 50_000) : (1, 500);
+        return IsSoak ? (1_000_000, 50_000) : (1, 1000);
     }
 
     private static void Describe(StringBuilder report, int seed, IReadOnlyList<Call> calls, string epc, int ballast)

@@ -510,7 +510,8 @@ static void *run_thread(void *argument)
 		if (lines[i][0] - '0' != job->number)
 			continue;
 		one_call(lines[i] + 2, out);
-		fprintf(job->out, "%s = %s\n", lines[i], out);
+		if (*out)
+			fprintf(job->out, "%s = %s\n", lines[i], out);
 	}
 	return NULL;
 }

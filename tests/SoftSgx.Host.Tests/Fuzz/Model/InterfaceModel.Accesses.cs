@@ -30,11 +30,15 @@ internal sealed partial class InterfaceModel
     }
 
     /// <summary>An access of the program itself.</summary>
-    private string Touch(ulong address, bool isWrite)
+    private string? Touch(ulong address, bool isWrite)
     {
         if (Process.MappingAt(address) is not Mapping mapping || !Allows(mapping.Protection, isWrite ? PROT_WRITE : PROT_READ))
         {
             return SegmentationFault;
+        }
+        if (Limits.MayBeReachedByAnother(mapping, address, _hasForked))
+        {
+            return null;
         }
         return Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite) ?? Ok;
     }
@@ -51,7 +55,7 @@ internal sealed partial class InterfaceModel
         {
             return PageFault(error, address);
         }
-        if (mapping.Enclave != enclave)
+        if (mapping.Enclave != enclave || Limits.MayBeReachedByAnother(mapping, address, _hasForked))
         {
             isUnknown = true;
             return null;
@@ -61,7 +65,7 @@ internal sealed partial class InterfaceModel
             return PageFault(error, address);
         }
         PageState page = enclave.PageAt(address)!;
-        return page.IsAccessible && (page.Permissions & access) != 0 ? null : PageFault(0x8001 | error, address);
+        return page.IsAccessible && Limits.Allows(page, access) ? null : PageFault(0x8001 | error, address);
     }
 
     /// <summary>Of page table entries: what can be written or executed can be read.</summary>

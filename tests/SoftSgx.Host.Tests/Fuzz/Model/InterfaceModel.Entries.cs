@@ -110,13 +110,31 @@ internal sealed partial class InterfaceModel
     private string ExecuteLeaf(EnclaveState enclave, Operation operation, ref bool isUnknown)
     {
         (ulong secInfo, ulong target) = (operation.First, operation.Second);
+        bool isAccept = operation.Leaf == EACCEPT;
+        string missing = $"vector 14 error * address {target:x}", noSecInfo = $"vector 14 error * address {secInfo & ~(Layout.Page - 1):x}";
         if (secInfo % 64 != 0 || !enclave.Contains(secInfo))
         {
             return GeneralProtection;
         }
+        if (!isAccept)
+        {
+            // EMODPE asks for both pages before it looks at what the EPCM says of either.
+            if (target % Layout.Page != 0 || !enclave.Contains(target))
+            {
+                return GeneralProtection;
+            }
+            if (!IsThere(enclave, secInfo, ref isUnknown))
+            {
+                return noSecInfo;
+            }
+            if (!IsThere(enclave, target, ref isUnknown))
+            {
+                return missing;
+            }
+        }
         if (Access(enclave, secInfo, PROT_READ, ref isUnknown) is not null)
         {
-            return $"vector 14 error * address {secInfo & ~(Layout.Page - 1):x}";
+            return noSecInfo;
         }
         isUnknown |= enclave.PageAt(secInfo)?.Content != Content.SecInfos || secInfo % Layout.Page / 64 >= (ulong)Layout.SecInfos.Length;
         if (isUnknown)
@@ -128,18 +146,7 @@ internal sealed partial class InterfaceModel
         {
             return GeneralProtection;
         }
-        string missing = $"vector 14 error * address {target:x}";
-        bool isAccept = operation.Leaf == EACCEPT;
-        if (!isAccept && (flags & 3) == 2)
-        {
-            return GeneralProtection;
-        }
-        if (Process.MappingAt(target) is not Mapping mapping || mapping.Protection == 0)
-        {
-            return missing;
-        }
-        isUnknown |= mapping.Enclave != enclave;
-        if (isUnknown || Load(mapping, target) is not null)
+        if (!IsThere(enclave, target, ref isUnknown))
         {
             return missing;
         }
@@ -149,6 +156,18 @@ internal sealed partial class InterfaceModel
         }
         PageState page = enclave.PageAt(target)!;
         return isAccept ? Accept(page, flags, ref isUnknown) : Extend(page, flags, missing);
+    }
+
+    /// <summary>An address that a leaf is given has a page in the EPC.</summary>
+    private bool IsThere(EnclaveState enclave, ulong address, ref bool isUnknown)
+    {
+        if (Process.MappingAt(address) is not Mapping mapping || mapping.Protection == 0)
+        {
+            isUnknown |= Limits.ComesWithoutMapping(enclave, address);
+            return false;
+        }
+        isUnknown |= mapping.Enclave != enclave;
+        return !isUnknown && Load(mapping, address) is null;
     }
 
     private static bool IsLegalRequest(ulong flags)
@@ -176,6 +195,10 @@ internal sealed partial class InterfaceModel
         if (!page.IsAccessible)
         {
             return missing;
+        }
+        if ((flags & 3) == 2 && (page.Permissions & PROT_READ) == 0)
+        {
+            return GeneralProtection;
         }
         page.Permissions |= flags & 7;
         return $"exit {EMODPE:x}";

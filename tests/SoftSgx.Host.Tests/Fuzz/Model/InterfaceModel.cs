@@ -12,6 +12,7 @@ internal sealed partial class InterfaceModel
     internal const string Ok = "ok";
 
     private readonly Stack<ProcessState> _parents = new();
+    private bool _hasForked;
 
     /// <summary>The process that makes the calls.</summary>
     internal ProcessState Process { get; private set; } = new();
@@ -35,6 +36,7 @@ internal sealed partial class InterfaceModel
                 return Duplicate(call);
             case "fork":
                 _parents.Push(Process);
+                _hasForked = true;
                 Process = Process.Fork();
                 return "";
             case "exit":

@@ -8,11 +8,24 @@ internal static class Limits
     /// never fault. Null: no fault.
     /// </summary>
     internal static string? TouchFromOutside(EnclaveState enclave, PageState page, bool isWrite)
-        => !page.IsAccessible || (enclave.IsInitialized && (page.Permissions & (isWrite ? 2ul : 1ul)) == 0) ? "SIGSEGV" : null;
+        => !page.IsAccessible || (enclave.IsInitialized && !Allows(page, isWrite ? 2ul : 1ul)) ? "SIGSEGV" : null;
+
+    /// <summary>The EPCM allows an access; a page that may only be executed can be read too, as page tables cannot say that.</summary>
+    internal static bool Allows(PageState page, ulong access) => (page.Permissions & (access == 1 ? 5ul : access)) != 0;
 
     /// <summary>
     /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: no fault.
     /// </summary>
     internal static string? ExceedMaximum(EnclaveState enclave, PageState page)
-        => !enclave.IsInitialized ? null : page.IsAccessible ? "SIGSEGV" : "SIGBUS";
+        => !page.IsAccessible ? "SIGBUS" : enclave.IsInitialized ? "SIGSEGV" : null;
+
+    /// <summary>A page that EACCEPT or EMODPE names comes by EAUG though nothing is mapped there; Linux has a page fault and no page.</summary>
+    internal static bool ComesWithoutMapping(EnclaveState enclave, ulong address)
+        => enclave.IsInitialized && !enclave.UsedAddPage && enclave.Contains(address) && enclave.PageAt(address) is null;
+
+    /// <summary>
+    /// The mappings of other processes than the one that calls INIT stay as they are, also those that ask for more than a page may have.
+    /// </summary>
+    internal static bool MayBeReachedByAnother(Mapping mapping, ulong address, bool hasForked)
+        => hasForked && mapping.Enclave.PageAt(address) is PageState page && (mapping.Protection & ~page.Permissions) != 0;
 }
