@@ -181,7 +181,15 @@ internal sealed unsafe class Pager : IDisposable
         ulong address = fault.Message.Address, page = address & ~(PageSize - 1);
         if (!fault.Space.Mappings.TryFind(address, out EnclaveMapping mapping) || fault.Space.Find(mapping.Owner) is not MappedEnclave mapped)
         {
-            channel.Wake(page); // unmapped meanwhile, or the address space has ended: the thread, if any, finds that out itself
+            if (IsLost(page))
+            {
+                // It is mapped all the same: threads of the program changed the same range at once, and we learned of it in another order.
+                _verdicts.Add(Verdict(fault, FaultOutcome.Absent, isFinal: true));
+            }
+            else
+            {
+                channel.Wake(page); // unmapped meanwhile, or the address space has ended: the thread, if any, finds that out itself
+            }
             return true;
         }
         mapped.Entered = 0; // no page of a program: the kernel maps none there

@@ -150,7 +150,7 @@ internal sealed class MemoryCalls
             long reopened = _image.Reopen(thread, calls, fd, O_RDWR);
             if (reopened < 0)
             {
-                return reopened;
+                return reopened == -ENOENT ? -EBADF : reopened; // another thread of the program closed it meanwhile
             }
             Remap(calls, (ulong)reopened, mapping.Owner, mapping.Start, mapping.End);
             _ = calls.Call(SYS_close, (ulong)reopened);
