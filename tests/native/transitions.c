@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -296,6 +297,51 @@ static void signals(int vdso)
 	expect(misplaced, 0, "%s: where handlers find the program", name);
 }
 
+/*
+ * A signal at every instruction of whatever does transitions without a trap,
+ * one after the other: "probe", under softsgx run --probe-monitor.
+ */
+static void probe(int vdso)
+{
+	const char *name = vdso ? "vDSO" : "own ENCLU";
+	unsigned int thread = fresh_thread(&e), wrong = 0, at;
+	struct sigaction action = {
+		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+	uint64_t result;
+
+	sigaction(SIGUSR1, &action, NULL);
+	find_foreign();
+	report.flaw = NULL;
+	misplaced = 0;
+	for (at = 1; at < 400; at++) {
+		for (int i = 0; i < 3; i++)	/* nothing traps any more */
+			one_transit(thread), test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+		handled = 0;
+		ioctl(e.fd, 0xa4f0, (unsigned long)at);
+		if (vdso) {
+			wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
+				 result != TEST_MAGIC;
+		} else {
+			one_transit(thread);
+		}
+		if (!handled)
+			break;
+		errno = 0;
+	}
+	printf("# %u instructions\n", at - 1);
+	if (report.flaw)
+		printf("# %s: %#llx, not %#llx\n", report.flaw,
+		       (unsigned long long)report.got,
+		       (unsigned long long)report.wanted);
+	if (misplaced)
+		printf("# a handler saw RIP = %#llx\n", (unsigned long long)where);
+	expect_true(at > 60 && at < 400, "%s: a transition's instructions", name);
+	expect(wrong, 0, "%s: results", name);
+	expect_true(!report.flaw, "%s: registers and flags", name);
+	expect(misplaced, 0, "%s: where handlers find the program", name);
+}
+
 /* ---- forks ------------------------------------------------------------- */
 
 static void forks(void)
@@ -360,11 +406,16 @@ static void vandals(void)
 		    result == TEST_MAGIC, "after three vandals");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct enclave_options options = { .threads = 48 };
 
 	test_enclave(&e, &options);
+	if (argc > 1 && !strcmp(argv[1], "probe")) {
+		probe(1);
+		probe(0);
+		return done();
+	}
 	registers();
 	threads();
 	one_tcs();

@@ -38,6 +38,7 @@ internal sealed class Supervisor
 
     /// <summary>Null if every transition is to be the model's.</summary>
     private readonly ProgramMonitor? _monitor;
+    private readonly bool _probes;
     private readonly CpuidTraps _cpuid;
     private readonly FaultVerdicts _verdicts;
     private readonly ProgramPaging _paging;
@@ -60,8 +61,9 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, bool isExact, ITrace? trace, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, bool isExact, bool probes, ITrace? trace, Action<string> warn)
     {
+        _probes = probes;
         _trace = trace;
         _callTrace = trace is null ? null : new CallTrace(trace);
         _subsystem = subsystem;
@@ -177,6 +179,10 @@ internal sealed class Supervisor
         {
             return;
         }
+        if (_probes && MonitorProbe.OnStop(thread, status))
+        {
+            return;
+        }
         if (_monitor is not null && _monitor.OnStop(thread, status))
         {
             return;
@@ -230,6 +236,10 @@ internal sealed class Supervisor
             _ = thread.Continue();
             return;
         }
+        if (_probes)
+        {
+            MonitorProbe.OnCall(thread, ref regs);
+        }
         if (regs.OrigRax == SYS_rt_sigreturn)
         {
             _follower.Follow(thread);
@@ -273,6 +283,10 @@ internal sealed class Supervisor
             case SYS_getxattr or SYS_lgetxattr or SYS_listxattr or SYS_llistxattr:
                 return _deviceCalls.OnExtendedAttributes(thread, regs);
             case SYS_ioctl:
+                if (_probes)
+                {
+                    MonitorProbe.OnIoctl(thread, regs);
+                }
                 return _deviceCalls.OnIoctl(thread, regs);
             case SYS_mmap:
                 return _memoryCalls.OnMap(thread, ref regs);

@@ -40,6 +40,16 @@ public sealed class InterfaceTests
     [InlineData("raw_signals", "--epc", "1M")]
     [InlineData("aex_notify", "--epc", "1M")]
     [InlineData("processes", "--epc", "1M")]
+    [InlineData("transitions")]
+    [InlineData("transitions", "--epc", "1M")]
+    [InlineData("transitions", "--exact")]
+    [InlineData("sgx2", "--exact")]
+    [InlineData("raw_signals", "--exact")]
+    [InlineData("raw_state", "--exact")]
+    [InlineData("aex_notify", "--exact")]
+    [InlineData("signals_ecall", "--exact")]
+    [InlineData("enter_errors", "--exact")]
+    [InlineData("processes", "--exact")]
     [InlineData("sgx2", "--sgx1")]
     [InlineData("raw_signals", "--sgx1")]
     [InlineData("aex_notify", "--sgx1")]
@@ -50,6 +60,20 @@ public sealed class InterfaceTests
         Assert.Contains($"\n1..{Names(outcome, "ok ").Count() + Names(outcome, "not ok ").Count()}\n", outcome.Text, StringComparison.Ordinal);
         Assert.Equal([], Failed(outcome).Except(KnownLimits(program)));
         Assert.Equal([], outcome.Left);
+    }
+
+    /// <summary>
+    /// A signal at every instruction that a transition without a trap executes in the monitor: registers, results, and what handlers see are as
+    /// if it had hit the ENCLU.
+    /// </summary>
+    [EndToEndFact]
+    public void A_signal_at_any_instruction_of_a_transition_is_none_at_its_ENCLU()
+    {
+        Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--probe-monitor", Machine.BuildNativeTest("transitions"), "probe"]);
+
+        Assert.Equal(8, Names(outcome, "ok ").Count());
+        Assert.Equal([], Failed(outcome));
+        Assert.Equal("exit 0", outcome.End);
     }
 
     [EndToEndTheory]
