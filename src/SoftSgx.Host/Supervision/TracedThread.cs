@@ -43,6 +43,9 @@ internal sealed class TracedThread
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
 
+    /// <summary>The descriptors of its process that filters watch.</summary>
+    internal WatchedDescriptors Watched { get; init; } = new();
+
     /// <summary>What to do at the end of the system call under way.</summary>
     internal PendingCall Pending { get; set; }
 
