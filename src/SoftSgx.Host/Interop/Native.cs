@@ -65,7 +65,8 @@ internal static class Native
         SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20,
         SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGPWR = 30, SIGSTKFLT = 16, SIGSYS = 31, SIGRTMAX = 64;
     internal const int SI_KERNEL = 0x80;
-    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1, TRAP_TRACE = 2;
+    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1, TRAP_TRACE = 2, TRAP_PERF = 6;
+    internal const int PERF_TYPE_BREAKPOINT = 5; // linux/perf_event.h
     internal const ulong SIG_DFL = 0, SIG_IGN = 1;
     internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_RESETHAND = 0x80000000;
 

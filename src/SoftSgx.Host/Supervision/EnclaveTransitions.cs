@@ -24,6 +24,9 @@ internal sealed class EnclaveTransitions
     /// <summary>RFLAGS.TF</summary>
     private const ulong TrapFlag = 1 << 8;
 
+    /// <summary>RFLAGS.RF</summary>
+    private const ulong ResumeFlag = 1 << 16;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
@@ -84,8 +87,8 @@ internal sealed class EnclaveTransitions
     /// </summary>
     internal void OnSignalInside(TracedThread thread, ref UserRegs regs, ref SigInfo info)
     {
-        bool isException = info.IsSynchronousFault;
-        ForcedSignal forced = isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
+        bool isException = info.IsSynchronousFault || info.IsPerfBreakpoint;
+        ForcedSignal forced = info.IsSynchronousFault ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
         Fault fault = default;
         if (isException)
         {
@@ -96,10 +99,20 @@ internal sealed class EnclaveTransitions
                 Resume(thread, ref regs, forced);
                 return;
             }
+            if (info.IsPerfBreakpoint && !thread.Processor.DebugOptIn && thread.Processor.IsInElrange(info.Address))
+            {
+                Resume(thread, ref regs, forced); // SDM vol. 3D, "Breakpoint suppression"
+                return;
+            }
             fault = FaultDecoder.Decode(thread.Space, thread.Processor, regs, info);
             if (FaultDecoder.IsBreakpoint(info))
             {
-                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs);
+                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs, info);
+            }
+            if (fault.Kind is not (ExceptionVector.DB or ExceptionVector.BP))
+            {
+                // A fault pushes RF set, also where the host stopped the thread in another way (SDM vol. 3D, "RF treatment on AEX").
+                regs.Eflags |= ResumeFlag;
             }
             if (fault.Kind == ExceptionVector.PF && thread.Space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping) && mapping.ExceedsMaximum(fault.Address))
             {
@@ -160,6 +173,7 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
+        file.Rflags &= ~ResumeFlag; // set by the #UD that ENCLU is here; an instruction that completes clears it, but ERESUME, which loads it
         OpenEnclave? concerned = wasInside ? thread.Inside : thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping) ? mapping.Owner : null;
         LeafResult result = _subsystem.ExecuteEnclu(concerned?.Enclave, thread.Processor, ref file, thread.Space, xsave, out FaultOutcome outcome);
         if (result.Status == LeafStatus.Fault)
@@ -183,7 +197,7 @@ internal sealed class EnclaveTransitions
         {
             return;
         }
-        if ((regs.Eflags & TrapFlag) != 0 && leaf != EncluLeaf.ERESUME)
+        if ((regs.Eflags & TrapFlag) != 0 && (leaf != EncluLeaf.ERESUME || thread.Processor.IsNotified))
         {
             Step(thread, ref regs, forced);
             return;
@@ -192,8 +206,9 @@ internal sealed class EnclaveTransitions
     }
 
     /// <summary>
-    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry. After ERESUME the
-    /// processor steps over one instruction of the enclave by itself (SDM vol. 3D, "Single stepping ENCLU instruction leafs").
+    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry, be it by EENTER or by an ERESUME
+    /// with AEX-Notify. After any other ERESUME no step is pending, and the processor steps over one instruction of the enclave by itself
+    /// (SDM vol. 3D, EENTER, ERESUME, EEXIT; "Single stepping ENCLU instruction leafs").
     /// </summary>
     private void Step(TracedThread thread, ref UserRegs regs, ForcedSignal forced)
     {
@@ -353,6 +368,8 @@ internal sealed class EnclaveTransitions
             case ExceptionVector.UD when info.Signal != SIGILL:
                 (info.Signal, info.Code, info.Address) = (SIGILL, ILL_ILLOPN, rip);
                 break;
+            case ExceptionVector.DB when info.IsPerfBreakpoint:
+                break; // the address is that of the breakpoint
             case ExceptionVector.AC:
                 info.Address = 0; // the kernel has none to tell
                 break;

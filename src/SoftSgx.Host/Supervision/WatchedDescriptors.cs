@@ -15,6 +15,9 @@ internal sealed class WatchedDescriptors
     /// <summary>True once all are watched.</summary>
     internal bool All { get; private set; }
 
+    /// <summary>How many filters that makes.</summary>
+    internal int Filters => _descriptors.Count + (All ? 1 : 0);
+
     internal bool Contains(int fd) => All || _descriptors.Contains(fd);
 
     /// <summary>True if the next filter must be the one for all.</summary>
