@@ -53,7 +53,7 @@ static void write_word(uint64_t address, uint64_t value)
 		give_up("the debugger cannot write");
 }
 
-/* Where the SSA frame is that the last exit by a TCS filled. Safe in handlers. */
+/* The GPRSGX that the last exit by a TCS filled. Safe in handlers. */
 static uint64_t frame_of(uint64_t tcs)
 {
 	uint64_t cssa = read_word(tcs + 24) & 0xffffffff;

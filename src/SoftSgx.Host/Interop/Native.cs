@@ -12,9 +12,9 @@ internal static class Native
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
         SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
-        SYS_write = 1, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33, SYS_fcntl = 72, SYS_ftruncate = 77,
-        SYS_fallocate = 285, SYS_preadv = 295, SYS_pwritev = 296, SYS_process_vm_readv = 310, SYS_process_vm_writev = 311, SYS_preadv2 = 327,
-        SYS_pwritev2 = 328, SYS_fstatfs = 138, SYS_lseek = 8,
+        SYS_write = 1, SYS_lseek = 8, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33,
+        SYS_fcntl = 72, SYS_ftruncate = 77, SYS_fstatfs = 138, SYS_fallocate = 285, SYS_preadv = 295, SYS_pwritev = 296,
+        SYS_process_vm_readv = 310, SYS_process_vm_writev = 311, SYS_preadv2 = 327, SYS_pwritev2 = 328,
         SYS_wait4 = 61, SYS_exit = 60, SYS_setpgid = 109, SYS_gettid = 186, SYS_futex = 202, SYS_epoll_ctl = 233, SYS_tgkill = 234,
         SYS_madvise = 28, SYS_epoll_pwait = 281, SYS_eventfd2 = 290, SYS_epoll_create1 = 291, SYS_close_range = 436;
 
@@ -49,7 +49,7 @@ internal static class Native
     internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
     internal const int SEEK_SET = 0, SEEK_CUR = 1;
 
-    // linux/uio.h, include/linux/fs.h (MAX_RW_COUNT, which read(2) tells), linux/magic.h, arch/x86 (TASK_SIZE_MAX with four levels of page tables)
+    // linux/uio.h, linux/fs.h (MAX_RW_COUNT: read(2)), linux/magic.h, arch/x86 (TASK_SIZE_MAX with four levels of page tables)
     internal const int UIO_MAXIOV = 1024, RWF_HIPRI = 1, PROC_SUPER_MAGIC = 0x9fa0;
     internal const ulong MAX_RW_COUNT = 0x7ffff000, TASK_SIZE = 0x7ffffffff000;
 

@@ -75,7 +75,8 @@ internal sealed unsafe class MemoryFile : IDisposable
     internal bool Allows(bool isWrite)
     {
         int flags = Libc.Fcntl(_fd, F_GETFL, 0);
-        return flags >= 0 && (flags & O_PATH) == 0 && ((flags & O_ACCMODE) == O_RDWR || (flags & O_ACCMODE) == (isWrite ? O_WRONLY : O_RDONLY));
+        int mode = flags & O_ACCMODE;
+        return flags >= 0 && (flags & O_PATH) == 0 && (mode == O_RDWR || mode == (isWrite ? O_WRONLY : O_RDONLY));
     }
 
     /// <summary>Where read(2) and write(2) go on. Every value is an address.</summary>
@@ -93,12 +94,14 @@ internal sealed unsafe class MemoryFile : IDisposable
         return Libc.PRead(_fd, &probe, 1, (long)anyAddress) != 0;
     }
 
-    /// <summary>Reads or writes ordinary memory as the program's own call would; the number of bytes, zero or less if there is none.</summary>
+    /// <summary>Reads or writes ordinary memory as the program's own call would; the number of bytes, zero or less if there is
+    /// none.</summary>
     internal int Transfer(ulong address, Span<byte> data, bool isWrite)
     {
         fixed (byte* p = data)
         {
-            return (int)(isWrite ? Libc.PWrite(_fd, p, (nuint)data.Length, (long)address) : Libc.PRead(_fd, p, (nuint)data.Length, (long)address));
+            nuint length = (nuint)data.Length;
+            return (int)(isWrite ? Libc.PWrite(_fd, p, length, (long)address) : Libc.PRead(_fd, p, length, (long)address));
         }
     }
 

@@ -190,7 +190,7 @@ internal sealed class DeviceCalls
         return CallVerdict.Return(Result(errno), settle ? PendingCall.SettleMappings : PendingCall.None);
     }
 
-    /// <summary>A character device has no size: ftruncate is EINVAL, fallocate ENODEV (do_sys_ftruncate and vfs_fallocate, fs/open.c).</summary>
+    /// <summary>A character device has no size: ftruncate is EINVAL, fallocate ENODEV (fs/open.c).</summary>
     internal CallVerdict OnResize(TracedThread thread, in UserRegs regs)
     {
         const ulong KnownModes = 0x7b; // linux/falloc.h; the kernel refuses others whatever the file is

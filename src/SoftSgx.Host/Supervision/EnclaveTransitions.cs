@@ -173,7 +173,8 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
-        file.Rflags &= ~ResumeFlag; // set by the #UD that ENCLU is here; an instruction that completes clears it, but ERESUME, which loads it
+        // Set by the #UD that ENCLU is here; an instruction that completes clears it, but ERESUME, which loads it.
+        file.Rflags &= ~ResumeFlag;
         OpenEnclave? concerned = wasInside ? thread.Inside : thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping) ? mapping.Owner : null;
         LeafResult result = _subsystem.ExecuteEnclu(concerned?.Enclave, thread.Processor, ref file, thread.Space, xsave, out FaultOutcome outcome);
         if (result.Status == LeafStatus.Fault)
@@ -206,9 +207,9 @@ internal sealed class EnclaveTransitions
     }
 
     /// <summary>
-    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry, be it by EENTER or by an ERESUME
-    /// with AEX-Notify. After any other ERESUME no step is pending, and the processor steps over one instruction of the enclave by itself
-    /// (SDM vol. 3D, EENTER, ERESUME, EEXIT; "Single stepping ENCLU instruction leafs").
+    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry, be it by EENTER or by an
+    /// ERESUME with AEX-Notify. After any other ERESUME no step is pending, and the processor steps over one instruction of the enclave by
+    /// itself (SDM vol. 3D, EENTER, ERESUME, EEXIT; "Single stepping ENCLU instruction leafs").
     /// </summary>
     private void Step(TracedThread thread, ref UserRegs regs, ForcedSignal forced)
     {

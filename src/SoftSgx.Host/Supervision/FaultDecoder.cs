@@ -57,9 +57,9 @@ internal static class FaultDecoder
     internal static bool IsBreakpoint(in SigInfo info) => info.Signal == SIGTRAP && info.Code is SI_KERNEL or TRAP_BRKPT;
 
     /// <summary>
-    /// Inside an enclave INT1 and INT3 are faults, not traps, and after an opt-out entry invalid opcodes (SDM vol. 3D, "Consideration of the
-    /// INT1 and INT3 instructions"). How far RIP is behind the instruction: one of these, or INT n with 3, which never is one for enclaves. (On some
-    /// virtual machines it is not behind INT1.)
+    /// Inside an enclave INT1 and INT3 are faults, not traps, and after an opt-out entry invalid opcodes (SDM vol. 3D, "Consideration of
+    /// the INT1 and INT3 instructions"). How far RIP is behind the instruction: one of these, or INT n with 3, which never is one for
+    /// enclaves. (On some virtual machines it is not behind INT1.)
     /// </summary>
     internal static int BreakpointLength(AddressSpace space, in UserRegs regs, in SigInfo info)
     {
@@ -85,8 +85,8 @@ internal static class FaultDecoder
     }
 
     /// <summary>
-    /// True for instructions that user mode may not execute anyway, with #GP, and that are #UD inside an enclave (SDM vol. 3D, "Instructions
-    /// illegal inside an enclave"): input and output, and software interrupts.
+    /// True for instructions that user mode may not execute anyway, with #GP, and that are #UD inside an enclave (SDM vol. 3D,
+    /// "Instructions illegal inside an enclave"): input and output, and software interrupts.
     /// </summary>
     private static bool IsIllegalInside(AddressSpace space, in UserRegs regs) =>
         TryDecodeAt(space, regs.Rip, out Instruction instruction)

@@ -9,8 +9,8 @@ using static SoftSgx.Host.Interop.Native;
 namespace SoftSgx.Host.Supervision;
 
 /// <summary>
-/// /proc/PID/mem in the hands of a program: what of it is enclave memory is the driver's to give (<see cref="Enclave.Access"/>), by EDBGRD and
-/// EDBGWR of debug enclaves only.
+/// /proc/PID/mem in the hands of a program: what of it is enclave memory is the driver's to give (<see cref="Enclave.Access"/>), by EDBGRD
+/// and EDBGWR of debug enclaves only.
 /// </summary>
 /// <remarks>
 /// Opening one adds a filter by which reads and writes of that descriptor stop, and calls that duplicate it. One that touches no
@@ -112,8 +112,8 @@ internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImag
     }
 
     /// <summary>
-    /// access_remote_vm, mm/memory.c: up to the first byte that cannot be had. The driver is asked for all that is left, also where the mapping
-    /// ends sooner, and gives all or nothing.
+    /// access_remote_vm, mm/memory.c: up to the first byte that cannot be had. The driver is asked for all that is left, also where the
+    /// mapping ends sooner, and gives all or nothing.
     /// </summary>
     private static int AccessRemote(AddressSpace space, MemoryFile file, ulong address, Span<byte> data, bool isWrite)
     {
@@ -198,7 +198,8 @@ internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImag
         }
         else if (calls.IsAlive)
         {
-            warn($"descriptor {fd} of the program, the memory of a process, cannot be watched (seccomp: {result}); by it enclave memory can be reached as if it were ordinary memory");
+            warn($"descriptor {fd} of the program, the memory of a process, cannot be watched (seccomp: {result}); "
+                + "by it enclave memory can be reached as if it were ordinary memory");
         }
     }
 }

@@ -5,9 +5,9 @@ using static SoftSgx.Host.Interop.Native;
 namespace SoftSgx.Host.Supervision;
 
 /// <summary>
-/// process_vm_readv and process_vm_writev on a supervised process, itself included: a mapping of the SGX device has no pages that the kernel
-/// could pin (VM_IO, VM_PFNMAP), so a transfer ends at the first enclave page that it comes to, with EFAULT if nothing was moved until then
-/// (mm/process_vm_access.c). That holds for debug enclaves too.
+/// process_vm_readv and process_vm_writev on a supervised process, itself included: a mapping of the SGX device has no pages that the
+/// kernel could pin (VM_IO, VM_PFNMAP), so a transfer ends at the first enclave page that it comes to, with EFAULT if nothing was moved
+/// until then (mm/process_vm_access.c). That holds for debug enclaves too.
 /// </summary>
 internal sealed class RemoteMemoryCalls(SupervisedProcesses processes, ProgramImage image)
 {
@@ -15,7 +15,9 @@ internal sealed class RemoteMemoryCalls(SupervisedProcesses processes, ProgramIm
 
     /// <summary>A call that comes to enclave memory is not made: what of it goes before is done at its end.</summary>
     internal CallVerdict OnCall(TracedThread thread, in UserRegs regs) =>
-        TryPlan(thread, regs, out Plan plan) && plan.Reachable < plan.Asked ? CallVerdict.Return(-EFAULT, PendingCall.RemoteMemory) : CallVerdict.GoOn;
+        TryPlan(thread, regs, out Plan plan) && plan.Reachable < plan.Asked
+            ? CallVerdict.Return(-EFAULT, PendingCall.RemoteMemory)
+            : CallVerdict.GoOn;
 
     /// <summary>Moves what lies before the enclave memory.</summary>
     internal void OnCallEnd(TracedThread thread, in UserRegs regs)
@@ -45,8 +47,8 @@ internal sealed class RemoteMemoryCalls(SupervisedProcesses processes, ProgramIm
     }
 
     /// <summary>
-    /// What a call asks, and how much of it comes before the first byte of enclave memory; false if it is the kernel's business alone: it names no
-    /// enclave memory of a supervised process, or has arguments that the kernel refuses.
+    /// What a call asks, and how much of it comes before the first byte of enclave memory; false if it is the kernel's business alone: it
+    /// names no enclave memory of a supervised process, or has arguments that the kernel refuses.
     /// </summary>
     private bool TryPlan(TracedThread thread, in UserRegs regs, out Plan plan)
     {

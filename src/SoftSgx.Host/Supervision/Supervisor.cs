@@ -273,8 +273,8 @@ internal sealed class Supervisor
                 return _remoteMemoryCalls.OnCall(thread, regs);
             case SYS_dup or SYS_dup2 or SYS_dup3 or SYS_fcntl when MemoryFileCalls.IsWatched(thread, regs):
                 return MemoryFileCalls.OnDuplicate(thread, regs);
-            case SYS_read or SYS_write or SYS_pread64 or SYS_pwrite64 or SYS_readv or SYS_writev or SYS_preadv or SYS_pwritev or SYS_preadv2 or SYS_pwritev2
-                when MemoryFileCalls.IsWatched(thread, regs):
+            case SYS_read or SYS_write or SYS_pread64 or SYS_pwrite64 or SYS_readv or SYS_writev or SYS_preadv or SYS_pwritev or SYS_preadv2
+                or SYS_pwritev2 when MemoryFileCalls.IsWatched(thread, regs):
                 return _memoryFileCalls.OnTransfer(thread, regs);
             default:
                 return CallVerdict.Fail(ENOSYS); // a filter of the program's own asked for a tracer, and it has none (seccomp(2))

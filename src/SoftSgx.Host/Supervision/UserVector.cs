@@ -12,8 +12,8 @@ internal readonly record struct UserPiece(ulong Base, ulong Length);
 internal static class UserVector
 {
     /// <summary>
-    /// Copies a vector out of a program; null if it is one that the kernel refuses, or has nothing to do for (lib/iov_iter.c: too many pieces, a
-    /// length or an end that is no address of a program).
+    /// Copies a vector out of a program; null if it is one that the kernel refuses, or has nothing to do for (lib/iov_iter.c: too many
+    /// pieces, a length or an end that is no address of a program).
     /// </summary>
     /// <param name="space">The program's memory.</param>
     /// <param name="address">Address of the vector.</param>

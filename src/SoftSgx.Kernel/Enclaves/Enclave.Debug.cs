@@ -23,7 +23,8 @@ public sealed partial class Enclave
     /// <param name="mapping">What the mapping asks through which the debugger looks: no page's maximum may lack any of it.</param>
     /// <returns>
     /// EFAULT: no debug enclave; a part lies in no page, or in one that cannot be loaded or may not be mapped so. EIO: the processor
-    /// refuses it (a page that waits for EACCEPT, TCS fields). ENOMEM: the EPC is full and nothing can go. After a failure part of a write may be done.
+    /// refuses it (a page that waits for EACCEPT, TCS fields). ENOMEM: the EPC is full and nothing can go. After a failure part of a write
+    /// may be done.
     /// </returns>
     public Errno Access(ulong address, Span<byte> data, bool isWrite, PageProtection mapping)
     {

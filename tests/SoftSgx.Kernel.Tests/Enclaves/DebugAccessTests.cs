@@ -56,7 +56,8 @@ public class DebugAccessTests
         Assert.Equal(new byte[8], _machine.Platform.Frame(enclave.EpcPageAt(Heap))[4088..].ToArray());
         Assert.Equal(Errno.EFAULT, enclave.Access(Heap + 4096, new byte[1], isWrite: false, PageProtection.None));
         Assert.Equal(Errno.EFAULT, enclave.Access(Machine.EnclaveBase - 8, new byte[8], isWrite: false, PageProtection.None));
-        Assert.Equal(Errno.EFAULT, enclave.Access(Machine.EnclaveBase + Machine.EnclaveSize, new byte[8], isWrite: false, PageProtection.None));
+        const ulong Behind = Machine.EnclaveBase + Machine.EnclaveSize;
+        Assert.Equal(Errno.EFAULT, enclave.Access(Behind, new byte[8], isWrite: false, PageProtection.None));
         Assert.Equal(Errno.EFAULT, enclave.Access(ulong.MaxValue - 3, new byte[8], isWrite: false, PageProtection.None));
         Assert.Equal(TestEnclave.Pages, enclave.PageCount); // no EAUG
     }
