@@ -11,7 +11,7 @@ internal static class Native
         SYS_llistxattr = 195, SYS_ptrace = 101,
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
-        SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
+        SYS_membarrier = 324, SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
         SYS_write = 1, SYS_lseek = 8, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33,
         SYS_fcntl = 72, SYS_ftruncate = 77, SYS_fstatfs = 138, SYS_fallocate = 285, SYS_preadv = 295, SYS_pwritev = 296,
         SYS_process_vm_readv = 310, SYS_process_vm_writev = 311, SYS_preadv2 = 327, SYS_pwritev2 = 328,
@@ -20,7 +20,7 @@ internal static class Native
 
     // linux/ptrace.h
     internal const int
-        PTRACE_CONT = 7, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
+        PTRACE_CONT = 7, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SET_THREAD_AREA = 26, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
         PTRACE_GETSIGINFO = 0x4202, PTRACE_SETSIGINFO = 0x4203, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205,
         PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208, PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b;
 
@@ -74,7 +74,7 @@ internal static class Native
     internal const int CLONE_VM = 0x100, CLONE_FILES = 0x400, CLOSE_RANGE_UNSHARE = 2;
     internal const int __WALL = 0x40000000;
     internal const int KCMP_VM = 1, KCMP_SIGHAND = 4;
-    internal const int AT_SYSINFO_EHDR = 33;
+    internal const int AT_SYSINFO_EHDR = 33, AT_HWCAP2 = 26;
     internal const int RLIMIT_CORE = 4, RLIMIT_NOFILE = 7;
 
     // linux/userfaultfd.h

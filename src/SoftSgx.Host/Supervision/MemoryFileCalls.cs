@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Memory;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Seccomp;
 using SoftSgx.Kernel;
@@ -17,7 +19,7 @@ namespace SoftSgx.Host.Supervision;
 /// enclave memory goes on natively; of the others the supervisor does all, as mem_rw does (fs/proc/base.c): pieces of up to a page from the
 /// position on, each by access_remote_vm.
 /// </remarks>
-internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImage image, Action<string> warn)
+internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImage image, ProgramMonitor? monitor, Action<string> warn)
 {
     private readonly byte[] _page = new byte[PageSize];
 
@@ -66,6 +68,7 @@ internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImag
         {
             return CallVerdict.GoOn;
         }
+        Exclude(space, position, position + total);
         long result = 0;
         foreach (UserPiece piece in pieces)
         {
@@ -83,6 +86,20 @@ internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImag
             file.Position = position;
         }
         return CallVerdict.Return(result);
+    }
+
+    /// <summary>Brings the enclaves in a range, those that a debugger may look into, to what the model and the manual know.</summary>
+    private void Exclude(AddressSpace space, ulong start, ulong end)
+    {
+        EnclaveMappings mappings = space.Enclaves;
+        for (int i = mappings.FirstEndingAfter(start); i < mappings.Count && mappings[i].Start < end; i++)
+        {
+            OpenEnclave owner = mappings[i].Owner;
+            if ((owner.Enclave.Attributes & AttributeFlags.DEBUG) != 0)
+            {
+                monitor?.Exclude(owner);
+            }
+        }
     }
 
     /// <summary>mem_rw, fs/proc/base.c: the count, or minus an errno.</summary>

@@ -1,4 +1,5 @@
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Kernel;
@@ -46,6 +47,15 @@ internal sealed class TracedThread
     /// <summary>The descriptors of its process that filters watch.</summary>
     internal WatchedDescriptors Watched { get; init; } = new();
 
+    /// <summary>False if it entered without the supervisor and the first stop after that was a forced signal, which changes the mask.</summary>
+    internal bool MaskIsKnown { get; set; } = true;
+
+    /// <summary>Number of its record in the monitor of its address space; 0 for none.</summary>
+    internal int MonitorSlot { get; set; }
+
+    /// <summary>It inherited the segment by which its creator finds a record, and has not run yet.</summary>
+    internal bool InheritsSegment { get; set; }
+
     /// <summary>What to do at the end of the system call under way.</summary>
     internal PendingCall Pending { get; set; }
 
@@ -89,7 +99,11 @@ internal sealed class TracedThread
     internal bool Continue(int signal = 0)
     {
         Dispositions.OnDelivered(signal);
-        return Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+        if (MonitorSlot != 0)
+        {
+            Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave ? ThreadRecord.Occupied : 0;
+        }
+        return Processor.InEnclave && !Space.TrapsCallsOf(Inside) ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
     }
 
     /// <summary>The access to enclave memory that it executes from a slot.</summary>
