@@ -114,6 +114,31 @@ static void test_calls(int memory)
 		     "calls: a negative position");
 }
 
+/* After many ECALLs the code is still what was built. */
+static void test_code(int memory)
+{
+	static uint8_t page[PAGE];
+	unsigned int i, pages = 0, different = 0;
+	uint64_t offset, unused;
+
+	for (i = 0; i < 20; i++)
+		test_call(&e, 0, TEST_NOTHING, 0, 0, &unused);
+	for (i = 0; i < e.nr_regions; i++) {
+		if (!(e.regions[i].prot & PROT_EXEC))
+			continue;
+		for (offset = e.regions[i].offset;
+		     offset < e.regions[i].offset + e.regions[i].size;
+		     offset += PAGE, pages++)
+			different += pread(memory, page, PAGE,
+					   e.base + offset) != PAGE ||
+				     memcmp(page, e.source + offset, PAGE);
+	}
+	expect_true(pages > 0, "code: there is some");
+	expect(different, 0, "code: pages that are not as built");
+	expect_true(test_call(&e, 0, TEST_NOTHING, 0, 0, &unused),
+		    "code: works as before");
+}
+
 /* What a range holds that is more than a word. */
 static void test_ranges(int memory)
 {
@@ -482,6 +507,7 @@ int main(void)
 	enclave_destroy(&e);
 
 	build(true);
+	test_code(memory);
 	test_calls(memory);
 	test_ranges(memory);
 	test_border(memory, true);

@@ -425,11 +425,15 @@ static void test_data_breakpoints(void)
 int main(void)
 {
 	struct enclave_options options = { .debug = true, .exinfo = true };
+	int i;
 
 	memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	test_enclave(&e, &options);
 	opted_in = e.tcs[fresh_thread(&e)];
 	opted_out = e.tcs[fresh_thread(&e)];
+	for (i = 0; i < 10; i++)	/* opted out at first, both of them */
+		raw_enclu(SGX_EENTER, i % 2 ? opted_in : opted_out, raw_aep,
+			  TEST_NOTHING, 0, 0);
 	write_word(opted_in + 8, SGX_TCS_DBGOPTIN);
 	test_breakpoints();
 	test_inserted();
