@@ -159,7 +159,6 @@ internal sealed class ProgramMonitor
             return false;
         }
         bool isSignal = status is { Event: 0, IsSyscallStop: false };
-        bool isForced = false;
         if (isSignal || status.Event == PTRACE_EVENT_STOP)
         {
             if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
@@ -167,7 +166,7 @@ internal sealed class ProgramMonitor
                 return false;
             }
             SigInfo info = default;
-            isForced = isSignal && PtraceCalls.GetSigInfo(thread.Tid, out info) && info.IsSynchronousFault;
+            bool isForced = isSignal && PtraceCalls.GetSigInfo(thread.Tid, out info) && info.IsSynchronousFault;
             if (area.TryLocate(regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
                 && TryRecover(area, thread.MonitorSlot, offset, ref regs, out Recovery how))
             {
@@ -178,7 +177,7 @@ internal sealed class ProgramMonitor
                 _ = PtraceCalls.SetRegs(thread.Tid, regs);
             }
         }
-        AdoptIfInside(thread, isForced);
+        AdoptIfInside(thread);
         return false;
     }
 
@@ -388,11 +387,11 @@ internal sealed class ProgramMonitor
     {
         if (thread.MonitorSlot != 0 && thread.Space.Monitor is not null)
         {
-            AdoptIfInside(thread, isForced: true);
+            AdoptIfInside(thread);
         }
     }
 
-    private void AdoptIfInside(TracedThread thread, bool isForced)
+    private void AdoptIfInside(TracedThread thread)
     {
         MonitorArea area = thread.Space.Monitor!;
         int index = area.TakeOver(thread.MonitorSlot);
@@ -400,13 +399,9 @@ internal sealed class ProgramMonitor
         {
             Adopt(area, thread, index);
         }
-        if (!thread.Processor.InEnclave || thread.MaskIsKnown)
+        if (index >= 0 && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
         {
-            return;
-        }
-        if (!isForced && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
-        {
-            (thread.MaskAtEntry, thread.MaskIsKnown) = (mask, true);
+            thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
         }
     }
 
@@ -435,7 +430,6 @@ internal sealed class ProgramMonitor
         if (result.IsSuccess)
         {
             thread.Inside = owner;
-            thread.MaskIsKnown = false;
         }
     }
 
@@ -463,14 +457,14 @@ internal sealed class ProgramMonitor
         else if (isStep)
         {
             _ = PtraceCalls.SetRegs(thread.Tid, regs);
-            AdoptIfInside(thread, isForced: true);
+            AdoptIfInside(thread);
             return false; // a step that ended at the ENCLU
         }
         ForcedSignal forced = ForcedSignal.At(thread, info.Signal);
         _ = forced.Undo(thread, _image, ref regs);
         if (PtraceCalls.SetRegs(thread.Tid, regs))
         {
-            AdoptIfInside(thread, isForced: true);
+            AdoptIfInside(thread);
             _ = thread.Continue();
         }
         return true;

@@ -31,7 +31,7 @@ internal readonly record struct ForcedSignal
     internal static ForcedSignal None => default;
 
     /// <summary>The signal that stopped the thread just now.</summary>
-    internal static ForcedSignal At(TracedThread thread, int signal) => new(signal, thread.Processor.InEnclave && thread.MaskIsKnown);
+    internal static ForcedSignal At(TracedThread thread, int signal) => new(signal, thread.Processor.InEnclave);
 
     /// <summary>Puts disposition and mask back; <paramref name="regs"/> are those that the thread will go on with.</summary>
     internal ForcedSignal Undo(TracedThread thread, ProgramImage image, ref UserRegs regs)

@@ -221,7 +221,8 @@ internal sealed class EnclaveTransitions
             forced = forced.Undo(thread, _image, ref regs);
             if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
             {
-                (thread.MaskAtEntry, thread.MaskIsKnown) = (mask, true);
+                thread.MaskAtEntry = mask;
+                thread.MayEnterDirectly = (mask & SignalDispositions.KeptSignals) == 0;
             }
         }
         if (needsXsave && !PtraceCalls.SetXState(thread.Tid, xsave))

@@ -287,6 +287,9 @@ internal sealed class Supervisor
                 return MemoryCalls.OnRemap(thread, regs);
             case SYS_mprotect or SYS_pkey_mprotect:
                 return MemoryCalls.OnProtect(thread, ref regs);
+            case SYS_rt_sigprocmask:
+                thread.MayEnterDirectly = false;
+                return CallVerdict.GoOn;
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
             case SYS_ftruncate or SYS_fallocate:

@@ -47,8 +47,11 @@ internal sealed class TracedThread
     /// <summary>The descriptors of its process that filters watch.</summary>
     internal WatchedDescriptors Watched { get; init; } = new();
 
-    /// <summary>False if it entered without the supervisor and the first stop after that was a forced signal, which changes the mask.</summary>
-    internal bool MaskIsKnown { get; set; } = true;
+    /// <summary>
+    /// It may enter enclaves by the monitor: at its last entry that the supervisor saw no fault's signal was blocked, and nothing has
+    /// happened since that could block one. To force a blocked signal the kernel unblocks it, and afterwards nobody can tell that it was.
+    /// </summary>
+    internal bool MayEnterDirectly { get; set; }
 
     /// <summary>Number of its record in the monitor of its address space; 0 for none.</summary>
     internal int MonitorSlot { get; set; }
@@ -101,7 +104,8 @@ internal sealed class TracedThread
         Dispositions.OnDelivered(signal);
         if (MonitorSlot != 0)
         {
-            Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave ? ThreadRecord.Occupied : 0;
+            MayEnterDirectly &= signal == 0;
+            Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
         }
         return Processor.InEnclave && !Space.TrapsCallsOf(Inside) ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
     }
