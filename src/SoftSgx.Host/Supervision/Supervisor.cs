@@ -30,6 +30,8 @@ internal sealed class Supervisor
     private readonly OpenDevices _devices = new();
     private readonly DeviceCalls _deviceCalls;
     private readonly MemoryCalls _memoryCalls;
+    private readonly MemoryFileCalls _memoryFileCalls;
+    private readonly RemoteMemoryCalls _remoteMemoryCalls;
     private readonly EnclaveTransitions _transitions;
 
     /// <summary>Null unless the run is strict.</summary>
@@ -76,6 +78,9 @@ internal sealed class Supervisor
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging, _monitor);
+        SupervisedProcesses processes = new(_threads);
+        _memoryFileCalls = new MemoryFileCalls(processes, _image, _monitor, warn);
+        _remoteMemoryCalls = new RemoteMemoryCalls(processes, _image);
         _abortPages = isStrict ? new AbortPages(_image, _paging) : null;
         _isolation = isStrict ? new EnclaveIsolation(warn) : null;
         _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, _monitor, trace);
@@ -301,6 +306,15 @@ internal sealed class Supervisor
                 return CallVerdict.GoOn;
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
+            case SYS_ftruncate or SYS_fallocate:
+                return _deviceCalls.OnResize(thread, regs);
+            case SYS_process_vm_readv or SYS_process_vm_writev:
+                return _remoteMemoryCalls.OnCall(thread, regs);
+            case SYS_dup or SYS_dup2 or SYS_dup3 or SYS_fcntl when MemoryFileCalls.IsWatched(thread, regs):
+                return MemoryFileCalls.OnDuplicate(thread, regs);
+            case SYS_read or SYS_write or SYS_pread64 or SYS_pwrite64 or SYS_readv or SYS_writev or SYS_preadv or SYS_pwritev or SYS_preadv2
+                or SYS_pwritev2 when MemoryFileCalls.IsWatched(thread, regs):
+                return _memoryFileCalls.OnTransfer(thread, regs);
             case var _ when thread.Space.TrapsCallsAt(regs.Rip - 1):
                 return CallVerdict.GoOn; // code that lies where an enclave is or was, but outside of it
             default:
@@ -374,6 +388,12 @@ internal sealed class Supervisor
                     break;
                 case PendingCall.SigAction:
                     DeviceCalls.OnSigActionEnd(thread, regs);
+                    break;
+                case PendingCall.NewDescriptor:
+                    _memoryFileCalls.OnNewDescriptor(thread, regs);
+                    break;
+                case PendingCall.RemoteMemory:
+                    _remoteMemoryCalls.OnCallEnd(thread, regs);
                     break;
                 case PendingCall.SettleMappings:
                     _memoryCalls.OnSettle(thread, regs);
@@ -465,7 +485,13 @@ internal sealed class Supervisor
         }
         AddressSpace space = sharesMemory ? parent.Space : parent.Space.Fork(tid);
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
-        TracedThread thread = new(tid, space, dispositions) { IsForeign = parent.IsForeign, InheritsSegment = parent.MonitorSlot != 0 };
+        TracedThread thread = new(tid, space, dispositions)
+        {
+            IsForeign = parent.IsForeign,
+            InheritsSegment = parent.MonitorSlot != 0,
+            // Only threads of one process share dispositions, as good as always; and only for them TSYNC adds a filter.
+            Watched = dispositions == parent.Dispositions ? parent.Watched : parent.Watched.Copy(),
+        };
         _threads.Add(tid, thread);
         if (_early.Remove(tid, out WaitStatus first))
         {

@@ -44,6 +44,9 @@ internal sealed class TracedThread
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
 
+    /// <summary>The descriptors of its process that filters watch.</summary>
+    internal WatchedDescriptors Watched { get; init; } = new();
+
     /// <summary>
     /// It may enter enclaves by the monitor: at its last entry that the supervisor saw no fault's signal was blocked, and nothing has
     /// happened since that could block one. To force a blocked signal the kernel unblocks it, and afterwards nobody can tell that it was.

@@ -20,6 +20,8 @@ public sealed class InterfaceTests
     [InlineData("aex_notify")]
     [InlineData("sgx2")]
     [InlineData("processes")]
+    [InlineData("debug_access")]
+    [InlineData("debug_entries")]
     public void Every_check_holds_but_the_known_limits(string program)
     {
         Outcome outcome = Machine.Supervised(Machine.BuildNativeTest(program));
@@ -50,6 +52,12 @@ public sealed class InterfaceTests
     [InlineData("signals_ecall", "--exact")]
     [InlineData("enter_errors", "--exact")]
     [InlineData("processes", "--exact")]
+    [InlineData("debug_access", "--epc", "1M")]
+    [InlineData("debug_entries", "--epc", "1M")]
+    [InlineData("debug_access", "--exact")]
+    [InlineData("debug_entries", "--exact")]
+    [InlineData("debug_access", "--strict")]
+    [InlineData("debug_entries", "--strict")]
     [InlineData("sgx2", "--sgx1")]
     [InlineData("raw_signals", "--sgx1")]
     [InlineData("aex_notify", "--sgx1")]
@@ -60,6 +68,7 @@ public sealed class InterfaceTests
         Assert.Contains($"\n1..{Names(outcome, "ok ").Count() + Names(outcome, "not ok ").Count()}\n", outcome.Text, StringComparison.Ordinal);
         Assert.Equal([], Failed(outcome).Except(KnownLimits(program)));
         Assert.Equal([], outcome.Left);
+        Assert.DoesNotContain("softsgx:", outcome.ErrorText, StringComparison.Ordinal);
     }
 
     /// <summary>
