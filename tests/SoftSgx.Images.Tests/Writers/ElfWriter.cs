@@ -11,8 +11,11 @@ internal sealed class ElfWriter
     private const int MostSegments = 16;
 
     private readonly ByteWriter _file = new();
-    private readonly List<(uint Type, uint Flags, int Offset, ulong Address, int FileSize, ulong MemorySize, ulong Alignment)> _segments = [];
-    private readonly List<(string Name, uint Type, ulong Address, int Offset, int Size, uint Link, ulong Alignment, ulong EntrySize)> _sections = [("", 0, 0, 0, 0, 0, 0, 0)];
+    private readonly List<(
+        uint Type, uint Flags, int Offset, ulong Address, int FileSize, ulong MemorySize, ulong Alignment)> _segments = [];
+    private readonly List<(
+        string Name, uint Type, ulong Address, int Offset, int Size, uint Link, ulong Alignment,
+        ulong EntrySize)> _sections = [("", 0, 0, 0, 0, 0, 0, 0)];
     private readonly List<(string Name, ulong Value)> _symbols = [];
 
     internal ElfWriter() => _file.At(0, HeaderSize + (MostSegments * SegmentSize));
@@ -45,7 +48,8 @@ internal sealed class ElfWriter
         return offset;
     }
 
-    internal void SectionAt(string name, uint type, int offset, int size, ulong address, ulong alignment = 8, ulong entrySize = 0, uint link = 0) =>
+    internal void SectionAt(
+        string name, uint type, int offset, int size, ulong address, ulong alignment = 8, ulong entrySize = 0, uint link = 0) =>
         _sections.Add((name, type, address, offset, size, link, alignment, entrySize));
 
     internal void Symbol(string name, ulong value) => _symbols.Add((name, value));
@@ -68,7 +72,8 @@ internal sealed class ElfWriter
         {
             (string _, uint type, ulong address, int offset, int size, uint link, ulong alignment, ulong entrySize) = _sections[i];
             int at = table + (i * SectionSize);
-            _file.U32(at, (uint)nameOffsets[i]).U32(at + 4, type).U64(at + 16, address).U64(at + 24, (ulong)offset).U64(at + 32, (ulong)size)
+            _file.U32(at, (uint)nameOffsets[i]).U32(at + 4, type).U64(at + 16, address).U64(at + 24, (ulong)offset)
+                .U64(at + 32, (ulong)size)
                 .U32(at + 40, link).U64(at + 48, alignment).U64(at + 56, entrySize);
         }
 

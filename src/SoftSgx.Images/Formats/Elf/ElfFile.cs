@@ -38,7 +38,8 @@ internal sealed class ElfFile
         ulong sectionHeaders = Word(Is64 ? 40u : 32u, "e_shoff");
         ulong rest = Is64 ? 54u : 42u;
         Segments = ReadSegments(programHeaders, bytes.U16(rest, "e_phentsize"), bytes.U16(rest + 2, "e_phnum"));
-        Sections = ReadSections(sectionHeaders, bytes.U16(rest + 4, "e_shentsize"), bytes.U16(rest + 6, "e_shnum"), bytes.U16(rest + 8, "e_shstrndx"));
+        Sections = ReadSections(
+            sectionHeaders, bytes.U16(rest + 4, "e_shentsize"), bytes.U16(rest + 6, "e_shnum"), bytes.U16(rest + 8, "e_shstrndx"));
     }
 
     internal static ReadOnlySpan<byte> Magic => [0x7f, (byte)'E', (byte)'L', (byte)'F'];
@@ -165,7 +166,8 @@ internal sealed class ElfFile
                 string.Create(CultureInfo.InvariantCulture, $"segment {number++}"),
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{segment.TypeName} {segment.PermissionText} address 0x{segment.Address:x}, 0x{segment.MemorySize:x} bytes, 0x{segment.FileSize:x} of them in the file at 0x{segment.FileOffset:x}"));
+                    $"{segment.TypeName} {segment.PermissionText} address 0x{segment.Address:x}, 0x{segment.MemorySize:x} bytes, "
+                        + $"0x{segment.FileSize:x} of them in the file at 0x{segment.FileOffset:x}"));
         }
 
         return facts.Build();
@@ -184,7 +186,8 @@ internal sealed class ElfFile
         ushort expected = Is64 ? (ushort)56 : (ushort)32;
         if (entrySize != expected || count == ExtendedSegmentCount)
         {
-            throw new ImageException(Is64 ? 54 : 42, $"the program headers ({count} of {entrySize} bytes) are not of {expected} bytes, at most 65,534 of them");
+            throw new ImageException(
+                Is64 ? 54 : 42, $"the program headers ({count} of {entrySize} bytes) are not of {expected} bytes, at most 65,534 of them");
         }
 
         Bytes.Memory(table, (ulong)count * entrySize, "the table of program headers");
@@ -201,7 +204,9 @@ internal sealed class ElfFile
                     Bytes.U32(at + 16, "p_filesz"), Bytes.U32(at + 20, "p_memsz"), Bytes.U32(at + 28, "p_align"));
             if (!Bytes.Has(segment.FileOffset, segment.FileSize))
             {
-                throw new ImageException((long)at, string.Create(CultureInfo.InvariantCulture, $"segment {i} reaches beyond the end of the file at 0x{Bytes.Length:x}"));
+                throw new ImageException(
+                    (long)at,
+                    string.Create(CultureInfo.InvariantCulture, $"segment {i} reaches beyond the end of the file at 0x{Bytes.Length:x}"));
             }
 
             segments.Add(segment);

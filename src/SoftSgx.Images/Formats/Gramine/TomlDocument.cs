@@ -235,7 +235,17 @@ internal sealed class TomlDocument
             return new Rune(code).ToString();
         }
 
-        string? plain = what switch { 'b' => "\b", 't' => "\t", 'n' => "\n", 'f' => "\f", 'r' => "\r", '"' => "\"", '\\' => "\\", _ => null };
+        string? plain = what switch
+        {
+            'b' => "\b",
+            't' => "\t",
+            'n' => "\n",
+            'f' => "\f",
+            'r' => "\r",
+            '"' => "\"",
+            '\\' => "\\",
+            _ => null,
+        };
         if (plain is null)
         {
             throw Wrong("an escape that TOML does not have");

@@ -32,13 +32,16 @@ internal static class SdkImage
 
         if (!isLoadable)
         {
-            notes.Add($"No metadata block is of a version that the current loader (SDK 2.18 and later) takes; shown is that of the highest, {blocks[chosen].Version}.");
+            notes.Add(
+                "No metadata block is of a version that the current loader (SDK 2.18 and later) takes; shown is that of the "
+                    + $"highest, {blocks[chosen].Version}.");
         }
         else if (blocks.Count > 1)
         {
             notes.Add(string.Create(
                 CultureInfo.InvariantCulture,
-                $"There are {blocks.Count} metadata blocks; shown is the one that the current loader takes with SGX2, version {blocks[chosen].Version}."));
+                $"There are {blocks.Count} metadata blocks; shown is the one that the current loader takes with SGX2, version "
+                    + $"{blocks[chosen].Version}."));
         }
 
         return new EnclaveImage
@@ -57,5 +60,6 @@ internal static class SdkImage
         };
     }
 
-    private static string NameOf(SdkMetadata block) => string.Create(CultureInfo.InvariantCulture, $"metadata {block.Version} at 0x{block.Offset:x}");
+    private static string NameOf(SdkMetadata block) =>
+        string.Create(CultureInfo.InvariantCulture, $"metadata {block.Version} at 0x{block.Offset:x}");
 }

@@ -86,13 +86,16 @@ internal sealed class SdkLayout
     }
 
     private void AddZeros(SdkSegment segment, ulong rva) =>
-        Add(segment.Where, rva, 1, LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions), true, PageContent.Zero, $"{segment.Name}, a page behind it");
+        Add(
+            segment.Where, rva, 1, LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions), true, PageContent.Zero,
+            $"{segment.Name}, a page behind it");
 
     private void AddSegment(SdkSegment segment, IReadOnlyList<ulong> relocated)
     {
         if (segment.Rva >= _metadata.EnclaveSize || segment.MemorySize > _metadata.EnclaveSize || segment.FileSize > _metadata.EnclaveSize)
         {
-            throw new ImageException((long)segment.Where, $"{segment.Name} reaches beyond the enclave's size {FactList.Hex(_metadata.EnclaveSize)}");
+            throw new ImageException(
+                (long)segment.Where, $"{segment.Name} reaches beyond the enclave's size {FactList.Hex(_metadata.EnclaveSize)}");
         }
 
         // The pages with bytes of the file: of the pages that are not writable, those with a relocation become so.
@@ -210,7 +213,9 @@ internal sealed class SdkLayout
             step += group.LoadStep;
             if (group.LoadStep > _metadata.EnclaveSize || step > _metadata.EnclaveSize)
             {
-                throw new ImageException((long)group.Offset, $"a group of {group.LoadTimes} times {FactList.Hex(group.LoadStep)} bytes reaches beyond the enclave");
+                throw new ImageException(
+                    (long)group.Offset,
+                    $"a group of {group.LoadTimes} times {FactList.Hex(group.LoadStep)} bytes reaches beyond the enclave");
             }
 
             foreach (SdkLayoutEntry entry in entries)
@@ -255,14 +260,16 @@ internal sealed class SdkLayout
             return;
         }
 
-        ReadOnlyMemory<byte> content = _metadata.InBlock(entry.Offset, entry.ContentOffset, entry.ContentSize, "the contents of a layout entry");
+        ReadOnlyMemory<byte> content = _metadata.InBlock(
+            entry.Offset, entry.ContentOffset, entry.ContentSize, "the contents of a layout entry");
         if (entry.IsTcs)
         {
             Add(entry.Offset, rva, entry.PageCount, flags, isMeasured, TcsPage(entry, content, rva), name, entry.Use);
         }
         else if ((ulong)content.Length > entry.PageCount * Page)
         {
-            throw new ImageException((long)entry.Offset, $"the {content.Length} bytes of {name} do not fit into its {entry.PageCount} pages");
+            throw new ImageException(
+                (long)entry.Offset, $"the {content.Length} bytes of {name} do not fit into its {entry.PageCount} pages");
         }
         else
         {
@@ -303,7 +310,9 @@ internal sealed class SdkLayout
         const int OGsBase = 56;
         if (template.Length > TcsSize)
         {
-            throw new ImageException((long)entry.Offset, string.Create(CultureInfo.InvariantCulture, $"the template of a TCS has {template.Length} bytes, more than a page"));
+            throw new ImageException(
+                (long)entry.Offset,
+                string.Create(CultureInfo.InvariantCulture, $"the template of a TCS has {template.Length} bytes, more than a page"));
         }
 
         byte[] page = new byte[TcsSize];
@@ -318,7 +327,8 @@ internal sealed class SdkLayout
     }
 
     private void Add(
-        ulong where, ulong rva, ulong pages, SecInfoFlags flags, bool isMeasured, PageContent content, string name, PageUse use = PageUse.Image) =>
+        ulong where, ulong rva, ulong pages, SecInfoFlags flags, bool isMeasured, PageContent content, string name,
+        PageUse use = PageUse.Image) =>
         _builder.Add(
             (long)where, new PageRun(_shift + rva, pages, flags, isMeasured ? PageRun.AllChunks : (ushort)0, content, name) { Use = use });
 

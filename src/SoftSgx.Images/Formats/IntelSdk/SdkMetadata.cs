@@ -169,7 +169,8 @@ internal sealed class SdkMetadata
 
         if (SsaFrameSize is < SmallestSsaFrame or > LargestSsaFrame)
         {
-            throw new ImageException((long)Offset + 24, $"ssa_frame_size {SsaFrameSize} is not from {SmallestSsaFrame} to {LargestSsaFrame} pages");
+            throw new ImageException(
+                (long)Offset + 24, $"ssa_frame_size {SsaFrameSize} is not from {SmallestSsaFrame} to {LargestSsaFrame} pages");
         }
 
         LayoutBuilder.CheckSize(EnclaveSize, (long)Offset + 40);
@@ -216,22 +217,32 @@ internal sealed class SdkMetadata
         (ulong at, ulong size) = Directory(2, "the ELRANGE");
         if (size != Expected)
         {
-            throw new ImageException((long)(Offset + DirectoriesOffset + (2 * DirectorySize)), $"the ELRANGE has {size} bytes, not {Expected}");
+            throw new ImageException(
+                (long)(Offset + DirectoriesOffset + (2 * DirectorySize)), $"the ELRANGE has {size} bytes, not {Expected}");
         }
 
         ulong image = _bytes.U64(at, "enclave_image_address");
         ulong start = _bytes.U64(at + 8, "elrange_start_address");
         ulong length = _bytes.U64(at + 16, "elrange_size");
         LayoutBuilder.CheckSize(length, (long)at + 16);
-        if (start > image || image % PageContent.PageSize != 0 || (start & (length - 1)) != 0 || image - start > length || EnclaveSize > length - (image - start))
+        if (start > image
+            || image % PageContent.PageSize != 0
+            || (start & (length - 1)) != 0
+            || image - start > length
+            || EnclaveSize > length - (image - start))
         {
-            throw new ImageException((long)at, $"the enclave's {FactList.Hex(EnclaveSize)} bytes at {FactList.Hex(image)} do not lie in the ELRANGE of {FactList.Hex(length)} bytes at {FactList.Hex(start)}, or one of them is not aligned");
+            throw new ImageException(
+                (long)at,
+                $"the enclave's {FactList.Hex(EnclaveSize)} bytes at {FactList.Hex(image)} do not lie in the ELRANGE of "
+                    + $"{FactList.Hex(length)} bytes at {FactList.Hex(start)}, or one of them is not aligned");
         }
 
         return (length, image - start);
     }
 
-    /// <summary>The module that is linked into the enclave's pages with a library for FIPS mode: where it stands in the file and in the enclave.</summary>
+    /// <summary>
+    /// The module that is linked into the enclave's pages with a library for FIPS mode: where it stands in the file and in the enclave.
+    /// </summary>
     internal (ulong FileOffset, ulong Rva, ulong Size)? SharedObject()
     {
         const uint Id = 0x1002;
@@ -267,7 +278,8 @@ internal sealed class SdkMetadata
 
         if (offset >= Size || length > Size - offset)
         {
-            throw new ImageException((long)where, $"{what} ({length} bytes at {FactList.Hex(offset)}) reaches beyond the metadata's {Size} bytes");
+            throw new ImageException(
+                (long)where, $"{what} ({length} bytes at {FactList.Hex(offset)}) reaches beyond the metadata's {Size} bytes");
         }
 
         return _bytes.Memory(Offset + offset, length, what);
