@@ -102,7 +102,11 @@ public static class ImageReview
                 "ISVSVN is 0: no version before it can be told from it, by sealing keys or by who checks its reports");
         }
 
-        if (!StructureFacts.TryDate(signature.Date, out DateOnly date))
+        if (signature.Date == 0)
+        {
+            yield return new ReviewWarning(ReviewWarning.OddDate, "DATE is 0, as builds set it that can be reproduced on another day");
+        }
+        else if (!StructureFacts.TryDate(signature.Date, out DateOnly date))
         {
             yield return new ReviewWarning(ReviewWarning.OddDate, $"DATE {FactList.Hex(signature.Date)} is no date");
         }

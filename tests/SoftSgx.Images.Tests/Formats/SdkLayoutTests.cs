@@ -181,12 +181,21 @@ public sealed class SdkLayoutTests
     }
 
     [Fact]
-    public void A_32_bit_file_is_recognised()
+    public void A_32_bit_enclave_is_laid_out_alike()
     {
-        byte[] file = new byte[52];
-        new byte[] { 0x7f, 0x45, 0x4c, 0x46, 1, 1, 1 }.CopyTo(file, 0);
-        file[16] = 3;
-        file[18] = 3;
-        Assert.Contains("no enclave", Assert.Throws<ImageException>(() => ImageFiles.Read(file)).Message, StringComparison.Ordinal);
+        byte[] block = new SdkWriter().Usual(0x6000, 1).Block();
+        ElfWriter elf = new() { Is32 = true };
+        elf.Load("RX", 0, SdkWriter.Pattern(0x1900, 1));
+        elf.Load("RW", 0x2800, SdkWriter.Pattern(0x900, 2), 0x2900);
+
+        // A relocation of 32 bits that reaches into the second page, in a table of entries of 8 bytes.
+        elf.Section(".rel.dyn", 9, new ByteWriter().U32(0, 0xffe).U32(4, 1).ToArray(), 0x7000, 4, 8);
+        byte[] entries = new ByteWriter().U32(0, 22).U32(8, 17).U32(12, 0x7000).U32(16, 18).U32(20, 8).U32(24, 0).U32(28, 0).ToArray();
+        elf.Header(2, "RW", elf.Section(".dynamic", 6, entries, 0x8000, 4, 8), 0x8000, entries.Length);
+        elf.Section(".note.sgxmeta", 7, SdkWriter.Note(block));
+        EnclaveImage image = ImageFiles.Read(elf.Build());
+        Assert.Equal("Intel SDK enclave (ELF, 32 bits)", image.Format);
+        Assert.Equal([(0x0UL, 2UL, Rwx, true), (0x2000, 2, Rw, true)], Table(image)[..2]);
+        Assert.Equal(Table(ImageFiles.Read(SdkWriter.Elf(block)))[1..], Table(image)[1..]);
     }
 }

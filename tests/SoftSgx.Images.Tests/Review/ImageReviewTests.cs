@@ -30,8 +30,11 @@ public sealed class ImageReviewTests
                 ReviewWarning.SvnZero, ReviewWarning.OddDate,
             ],
             Codes(value));
-        value.Date = 0x20261399;
-        Assert.Contains(ReviewWarning.OddDate, Codes(value));
+        foreach (uint date in new uint[] { 0, 0x20261399, 0x19991231 })
+        {
+            value.Date = date;
+            Assert.Contains(ReviewWarning.OddDate, Codes(value));
+        }
     }
 
     [Fact]
