@@ -8,11 +8,11 @@ namespace SoftSgx.Images;
 /// Collects the pages of an enclave in the order of building, and refuses what cannot be built: pages that are not aligned, lie outside
 /// the enclave, or are added twice; and more runs than a file has reason to ask for.
 /// </summary>
-internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
+internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize, int mostRuns = LayoutBuilder.MaximumRuns)
 {
     /// <summary>
-    /// The most runs of pages, and the most reserved ranges, of a layout that is held in memory: some 20,000 threads. A few bytes of a
-    /// file can ask for any number of repetitions.
+    /// The most runs of pages, and the most reserved ranges, of all layouts of a file that are held in memory: some 20,000 threads. A
+    /// few bytes of a file can ask for any number of repetitions.
     /// </summary>
     internal const int MaximumRuns = 1 << 17;
 
@@ -46,10 +46,10 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
     internal void Add(long where, PageRun run)
     {
         CheckRange(where, run.Offset, run.PageCount, run.Name);
-        if (_runs.Count >= MaximumRuns)
+        if (_runs.Count >= mostRuns)
         {
             throw new ImageException(
-                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {MaximumRuns} runs of pages"));
+                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {mostRuns} runs of pages"));
         }
 
         _runs.Add(run);
@@ -64,10 +64,10 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
         }
 
         CheckRange(where, offset, pages, name);
-        if (_reserved.Count >= MaximumRuns)
+        if (_reserved.Count >= mostRuns)
         {
             throw new ImageException(
-                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {MaximumRuns} reserved ranges"));
+                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {mostRuns} reserved ranges"));
         }
 
         _reserved.Add(new AddressRange(offset, pages, name, use));

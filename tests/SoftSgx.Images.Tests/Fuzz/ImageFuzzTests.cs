@@ -17,6 +17,9 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
     private const int LongRun = 100_000;
     private const int MostPagesRead = 64;
 
+    // The files have some 30 KiB; the largest layouts that are allowed, and the sorting of them, stay below this.
+    private const long MostAllocated = 96 << 20;
+
     // Numbers at which sums and products overflow, and sizes and counts are just too large.
     private static readonly ulong[] s_odd =
     [
@@ -83,6 +86,7 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
         {
             Random random = new(seed);
             byte[] file = Mutate(valid[random.Next(valid.Length)], random);
+            long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 Look(file, random.Next(2) == 0 ? kind : ImageKind.Unknown);
@@ -97,6 +101,9 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
             {
                 throw new InvalidOperationException($"format {format}, seed {seed}: {e.GetType().Name}", e);
             }
+
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(allocated <= MostAllocated, $"format {format}, seed {seed}: {allocated >> 20} MiB");
         }
 
         output.WriteLine($"{format}: {count:N0} cases, {results:N0} of them readable");

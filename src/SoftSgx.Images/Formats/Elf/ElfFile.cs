@@ -84,26 +84,41 @@ internal sealed class ElfFile
     /// <summary>The symbols of a table, in its order; the empty one that each table begins with left out.</summary>
     internal IEnumerable<ElfSymbol> Symbols(ElfSection table)
     {
-        ulong entry = Is64 ? 24u : 16u;
-        if (table.EntrySize != entry)
+        ElfSection names = NamesOf(table);
+        for (ulong index = 1; index < table.Size / SymbolSize; index++)
         {
-            throw new ImageException((long)table.HeaderOffset, $"the entries of {table.Name} have {table.EntrySize} bytes, not {entry}");
+            yield return Symbol(table, names, index);
+        }
+    }
+
+    /// <summary>One symbol of a table; null if it has none of that number.</summary>
+    internal ElfSymbol? SymbolAt(ElfSection table, ulong index) =>
+        NamesOf(table) is { } names && index < table.Size / SymbolSize ? Symbol(table, names, index) : null;
+
+    private ulong SymbolSize => Is64 ? 24u : 16u;
+
+    private ElfSymbol Symbol(ElfSection table, ElfSection names, ulong index)
+    {
+        ulong at = table.FileOffset + (index * SymbolSize);
+        uint name = Bytes.U32(at, "a symbol");
+        return Is64
+            ? new ElfSymbol(this, names, name, Bytes.U64(at + 8, "a symbol"), Bytes.U16(at + 6, "a symbol"))
+            : new ElfSymbol(this, names, name, Bytes.U32(at + 4, "a symbol"), Bytes.U16(at + 14, "a symbol"));
+    }
+
+    private ElfSection NamesOf(ElfSection table)
+    {
+        if (table.EntrySize != SymbolSize)
+        {
+            throw new ImageException(
+                (long)table.HeaderOffset, $"the entries of {table.Name} have {table.EntrySize} bytes, not {SymbolSize}");
         }
 
         Bytes.Memory(table.FileOffset, table.Size, $"section {table.Name}");
         ElfSection? names = table.Link < Sections.Count ? Sections[(int)table.Link] : null;
-        if (names is null || names.Type != ElfSection.TypeStrings)
-        {
-            throw new ImageException((long)table.HeaderOffset, $"{table.Name} has no table of names");
-        }
-
-        for (ulong at = table.FileOffset + entry; at + entry <= table.FileOffset + table.Size; at += entry)
-        {
-            uint name = Bytes.U32(at, "a symbol");
-            yield return Is64
-                ? new ElfSymbol(this, names, name, Bytes.U64(at + 8, "a symbol"), Bytes.U16(at + 6, "a symbol"))
-                : new ElfSymbol(this, names, name, Bytes.U32(at + 4, "a symbol"), Bytes.U16(at + 14, "a symbol"));
-        }
+        return names is { Type: ElfSection.TypeStrings }
+            ? names
+            : throw new ImageException((long)table.HeaderOffset, $"{table.Name} has no table of names");
     }
 
     /// <summary>The first symbol of that name in the file's first table of that type; null if there is none.</summary>

@@ -17,13 +17,16 @@ internal static class SdkImage
     {
         int chosen = SdkMetadata.Choose(blocks, out bool isLoadable);
         List<ImageVariant> variants = [];
+        int runsLeft = LayoutBuilder.MaximumRuns;
         foreach (SdkMetadata block in blocks)
         {
             (IReadOnlyList<SdkSegment> segments, IReadOnlyList<ulong> relocated) = segmentsOf(block);
+            EnclaveLayout layout = SdkLayout.Build(block, segments, relocated, clear, runsLeft, out IReadOnlyList<AddressRange> reserved);
+            runsLeft -= Math.Max(layout.Runs.Count(), reserved.Count);
             variants.Add(new ImageVariant
             {
                 Name = NameOf(block),
-                Layout = SdkLayout.Build(block, segments, relocated, clear, out IReadOnlyList<AddressRange> reserved),
+                Layout = layout,
                 Reserved = reserved,
                 Signature = block.Signature,
                 SignatureOffset = (long)block.SignatureOffset,

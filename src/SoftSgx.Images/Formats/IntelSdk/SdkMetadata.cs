@@ -34,6 +34,9 @@ internal sealed class SdkMetadata
     private const ulong PatchEntrySize = 32;
     private const ulong ExtensionEntrySize = 16;
 
+    /// <summary>The most entries of a table: some eighty times as many as the signing tool has room for.</summary>
+    private const ulong MostEntries = 1 << 16;
+
     private const uint SmallestSsaFrame = 1;
     private const uint LargestSsaFrame = 4;
     private const uint LargestTcsPolicy = 1;
@@ -115,7 +118,7 @@ internal sealed class SdkMetadata
     internal static List<SdkMetadata> ReadAll(ImageBytes bytes, ulong offset, ulong end)
     {
         // A real file has three; each is larger than a SIGSTRUCT, so the file's length bounds them, too.
-        const int Most = 64;
+        const int Most = 16;
         List<SdkMetadata> blocks = [];
         while (offset + DirectoriesOffset <= end && bytes.U64(offset, "the metadata's magic") == Magic)
         {
@@ -310,6 +313,8 @@ internal sealed class SdkMetadata
         uint offset = _bytes.U32(at, what);
         uint size = _bytes.U32(at + 4, what);
         InBlock(at, offset, size, what);
-        return (Offset + offset, size);
+        return size / ExtensionEntrySize <= MostEntries
+            ? (Offset + offset, size)
+            : throw new ImageException((long)at, $"{what} has {size} bytes, more than any has");
     }
 }

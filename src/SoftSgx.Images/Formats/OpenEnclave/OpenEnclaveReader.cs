@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Images;
@@ -178,16 +177,9 @@ internal sealed class OpenEnclaveReader
         Add(builder, shift + at, 1, ReadWrite, true, PageContent.Zero, Of("thread data"), PageUse.ThreadData);
     }
 
-    private static readonly PageContent s_stack = StackPage();
+    private static readonly PageContent s_stack = new FilledContent(StackFill);
 
-    private static PageContent StackPage()
-    {
-        uint[] page = new uint[PageContent.PageSize / sizeof(uint)];
-        Array.Fill(page, StackFill);
-        return PageContent.Repeat(MemoryMarshal.AsBytes<uint>(page).ToArray());
-    }
-
-    private PageContent TcsPage(ulong shift, ulong at)
+    private TcsContent TcsPage(ulong shift, ulong at)
     {
         ulong threadData = shift + at + ((ControlPages + _tlsPages) * Page);
         Tcs tcs = new()
@@ -200,7 +192,7 @@ internal sealed class OpenEnclaveReader
             FsLimit = uint.MaxValue,
             GsLimit = uint.MaxValue,
         };
-        return PageContent.Repeat(Bytes.Of(in tcs).ToArray());
+        return new TcsContent(Bytes.Of(in tcs)[..TcsContent.FieldsLength].ToArray(), 0);
     }
 
     private void AddImage(LayoutBuilder builder, ulong shift, IReadOnlyList<(ulong Rva, byte[] Bytes)> patches)
@@ -387,21 +379,18 @@ internal sealed class OpenEnclaveReader
         byte[] relocations = new byte[(length + Page - 1) / Page * Page];
         dynamic.CopyTo(relocations);
         plt.CopyTo(relocations.AsMemory(dynamic.Length));
-        List<ElfSymbol>? symbols = null;
         for (int at = 0; at + (int)RelocationSize <= (int)length; at += (int)RelocationSize)
         {
             const uint TpOff64 = 18;
             ulong info = BinaryPrimitives.ReadUInt64LittleEndian(relocations.AsSpan(at + 8));
             if ((uint)info == TpOff64)
             {
-                symbols ??= _elf.Section(".dynsym") is { } table ? [.. _elf.Symbols(table)] : [];
-                ulong index = info >> 32;
-                if (index == 0 || index > (ulong)symbols.Count)
-                {
-                    throw new ImageException($"a relocation names symbol {index} of {symbols.Count}");
-                }
-
-                BinaryPrimitives.WriteUInt64LittleEndian(relocations.AsSpan(at + 16), symbols[(int)index - 1].Value);
+                ElfSymbol? symbol = _elf.Section(".dynsym") is { } table ? _elf.SymbolAt(table, info >> 32) : null;
+                BinaryPrimitives.WriteUInt64LittleEndian(
+                    relocations.AsSpan(at + 16),
+                    symbol is { } found
+                        ? found.Value
+                        : throw new ImageException($"a relocation names symbol {info >> 32}, which is not there"));
             }
         }
 
