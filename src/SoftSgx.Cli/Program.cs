@@ -10,6 +10,11 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
     RunCommand.Create(),
     DemoCommand.Create(),
     SimulateCommand.Create(),
+    MeasureCommand.Create(),
+    //DiffCommand.Create(),
+    KeygenCommand.Create(),
+    SignCommand.Create(),
+    VerifyCommand.Create(),
     LeavesCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
@@ -17,6 +22,11 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
     [RunCommand.Name] = RunCommand.Details,
     [DemoCommand.Name] = DemoCommand.Details,
     [SimulateCommand.Name] = SimulateCommand.Details,
+    [MeasureCommand.Name] = MeasureCommand.Details,
+    //[DiffCommand.Name] = DiffCommand.Details,
+    [KeygenCommand.Name] = KeygenCommand.Details,
+    [SignCommand.Name] = SignCommand.Details,
+    [VerifyCommand.Name] = VerifyCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
 });
 
