@@ -51,6 +51,6 @@ internal sealed class FileProblemException : Exception
     }
 
     /// <summary>Names in files are whatever their author wrote: nothing of them is to steer a terminal.</summary>
-    internal static string Printable(string text) =>
-        string.Concat(text.Select(static c => char.IsControl(c) || CharUnicodeInfo.GetUnicodeCategory(c) == UnicodeCategory.Format ? '?' : c));
+    internal static string Printable(string text, bool keepLines = false) => string.Concat(text.Select(c =>
+        (c == '\n' && keepLines) || !(char.IsControl(c) || CharUnicodeInfo.GetUnicodeCategory(c) == UnicodeCategory.Format) ? c : '?'));
 }

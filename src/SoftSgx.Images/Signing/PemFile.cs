@@ -13,7 +13,7 @@ internal static class PemFile
     /// <summary>
     /// Rounds of PBKDF2 that an encrypted key may ask for: minutes would go by with more, and a key file can ask for any number.
     /// </summary>
-    private const int MaximumIterations = 10_000_000;
+    public const int MaximumIterations = 10_000_000;
 
     private const string Pkcs1Private = "RSA PRIVATE KEY";
     private const string Pkcs8Private = "PRIVATE KEY";
@@ -38,7 +38,7 @@ internal static class PemFile
 
     /// <summary>The private key in a PEM text.</summary>
     /// <exception cref="ImageException">There is none, or it cannot be read; the message says what to do.</exception>
-    public static RSA PrivateKey(string text, string? passphrase)
+    public static RSA PrivateKey(string text, string? passphrase, int maximumIterations = MaximumIterations)
     {
         foreach ((string label, byte[] der) in Blocks(text))
         {
@@ -51,7 +51,7 @@ internal static class PemFile
                 case Pkcs8Encrypted when passphrase is null:
                     throw new ImageException("the key is encrypted: give its passphrase with --passphrase-file");
                 case Pkcs8Encrypted:
-                    CheckIterations(der);
+                    CheckIterations(der, maximumIterations);
                     return Import("the encrypted key cannot be read: is the passphrase right?", rsa => rsa.ImportEncryptedPkcs8PrivateKey(passphrase, der, out _));
             }
         }
@@ -118,7 +118,7 @@ internal static class PemFile
     }
 
     /// <summary>EncryptedPrivateKeyInfo ::= { { PBES2, { { PBKDF2, { salt, iterations, … } }, … } }, data }; RFC 8018, appendix A.</summary>
-    private static void CheckIterations(byte[] der)
+    private static void CheckIterations(byte[] der, int maximum)
     {
         try
         {
@@ -133,9 +133,9 @@ internal static class PemFile
             }
 
             parameters.ReadOctetString();
-            if (!parameters.TryReadInt32(out int iterations) || iterations > MaximumIterations)
+            if (!parameters.TryReadInt32(out int iterations) || iterations > maximum)
             {
-                throw new ImageException($"the key's passphrase is to be hashed more than {MaximumIterations:N0} times");
+                throw new ImageException($"the key's passphrase is to be hashed more than {maximum:N0} times");
             }
         }
         catch (AsnContentException)

@@ -58,8 +58,8 @@ public sealed class SigningKey : IDisposable
     public static SigningKey ReadPublic(string path) => ParsePublic(PemFile.Read(path));
 
     /// <summary>The private key in a PEM text.</summary>
-    internal static SigningKey ParsePrivate(string text, string? passphrase = null) =>
-        Own(PemFile.PrivateKey(text, passphrase), isPrivate: true);
+    internal static SigningKey ParsePrivate(string text, string? passphrase = null, int maximumIterations = PemFile.MaximumIterations) =>
+        Own(PemFile.PrivateKey(text, passphrase, maximumIterations), isPrivate: true);
 
     /// <summary>The public key in a PEM text.</summary>
     internal static SigningKey ParsePublic(string text) => Own(PemFile.PublicKey(text), isPrivate: false);
