@@ -1,0 +1,3 @@
+namespace SoftSgx.Images;
+/// <summary>to come</summary>
+public static class ImageReview { }
