@@ -43,9 +43,11 @@ internal static class DiffCommand
 
     private static readonly Option<ulong> s_limit = LimitOption.Create();
 
+    private static readonly Option<int?> s_variant = VariantOption.Create("Compare these two of several metadata blocks, counted from 0.");
+
     internal static Command Create()
     {
-        Command command = new(Name, "Say which page and byte first differs between two enclaves, and how much.") { s_first, s_second, s_jsonOutput, s_limit };
+        Command command = new(Name, "Say which page and byte first differs between two enclaves, and how much.") { s_first, s_second, s_jsonOutput, s_limit, s_variant };
         command.SetAction(static result => FileProblemException.Report(() => Run(result), Trouble));
         return command;
     }
@@ -53,12 +55,12 @@ internal static class DiffCommand
     private static int Run(ParseResult result)
     {
         ulong limit = result.GetValue(s_limit);
-        Side a = Side.Read(result.GetValue(s_first)!, limit);
-        Side b = Side.Read(result.GetValue(s_second)!, limit);
-        EnclaveComparison? comparison = a.Image.Layout is { } first && b.Image.Layout is { } second
+        Side a = Side.Read(result.GetValue(s_first)!, result.GetValue(s_variant), limit);
+        Side b = Side.Read(result.GetValue(s_second)!, result.GetValue(s_variant), limit);
+        EnclaveComparison? comparison = a.Layout is { } first && b.Layout is { } second
             ? FileProblemException.Guard($"{a.Path} or {b.Path}", () => EnclaveComparer.Compare(first, second))
             : null;
-        IReadOnlyList<FieldDifference> fields = a.Image.Signature is { } one && b.Image.Signature is { } other
+        IReadOnlyList<FieldDifference> fields = a.Signature is { } one && b.Signature is { } other
             ? SigStructComparer.Compare(one, other)
             : [];
         bool isSame = a.MrEnclave == b.MrEnclave;
@@ -129,8 +131,8 @@ internal static class DiffCommand
             new Dictionary<string, object?>
             {
                 ["same"] = isSame,
-                ["a"] = new Dictionary<string, object?> { ["file"] = a.Path, ["format"] = a.Image.Format, ["mrEnclave"] = a.MrEnclave.ToString() },
-                ["b"] = new Dictionary<string, object?> { ["file"] = b.Path, ["format"] = b.Image.Format, ["mrEnclave"] = b.MrEnclave.ToString() },
+                ["a"] = new Dictionary<string, object?> { ["file"] = a.Path, ["format"] = a.Format, ["mrEnclave"] = a.MrEnclave.ToString() },
+                ["b"] = new Dictionary<string, object?> { ["file"] = b.Path, ["format"] = b.Format, ["mrEnclave"] = b.MrEnclave.ToString() },
                 ["first"] = comparison?.First,
                 ["regions"] = comparison?.RegionsAreKnown == false ? null : comparison?.Regions,
                 ["signatureFields"] = fields,
@@ -141,14 +143,24 @@ internal static class DiffCommand
         text.Append(FileProblemException.Printable(line.ToString(CultureInfo.InvariantCulture), keepLines: true)).Append('\n');
 
     /// <summary>One of the two files, and the measurement that it stands for.</summary>
-    private sealed record Side(string Path, EnclaveImage Image, Hash256 MrEnclave)
+    private sealed record Side(string Path, MeasuredFile File, Hash256 MrEnclave)
     {
-        internal static Side Read(string path, ulong limit)
+        internal EnclaveLayout? Layout => File.Chosen.Layout;
+
+        internal SigStruct? Signature => File.Chosen.Signature;
+
+        internal string Format => File.Image.Format;
+
+        internal static Side Read(string path, int? variant, ulong limit)
         {
-            MeasuredFile file = FileProblemException.Guard(path, () => MeasuredFile.Open(path).Measure(limit));
-            return new Side(path, file.Image, file.Image switch
+            MeasuredFile file = FileProblemException.Guard(path, () =>
             {
-                { Layout: not null } => file.Measurement.MrEnclave,
+                MeasuredFile whole = MeasuredFile.Open(path);
+                return whole.Only(variant ?? whole.Image.ChosenVariant).Measure(limit);
+            });
+            return new Side(path, file, file.Chosen switch
+            {
+                { Layout: not null } => file.Chosen.Measurement.MrEnclave,
                 { Signature: { } signature } => signature.EnclaveHash,
                 _ => throw new FileProblemException(path, $"{file.Image.Format}: there is no enclave in it, and no measurement that was signed"),
             });

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using SoftSgx.Cli.Measuring;
@@ -18,7 +19,8 @@ internal static class MeasureCommand
         """
         Builds the enclave that a file describes by the same ECREATE, EADD and EEXTEND that build a running one, and tells what they
         measure. It needs no SGX, no root, and no more memory for a large enclave than for a small one. If the file has a signature,
-        it says whether that is for this measurement.
+        it says whether that is for this measurement. A file of the Intel SDK may have several metadata blocks, each an enclave of its
+        own; all are measured, and the first lines of JSON are of the one that the current loader takes, as is a trace.
 
         With --trace every operation that is measured is a line, in order:
           ECREATE size 0x0000000000200000 ssaframesize 1
@@ -53,9 +55,11 @@ internal static class MeasureCommand
 
     private static readonly Option<ulong> s_limit = LimitOption.Create();
 
+    private static readonly Option<int?> s_variant = VariantOption.Create("Measure this one alone of several metadata blocks, counted from 0.");
+
     internal static Command Create()
     {
-        Command command = new(Name, "Work out MRENCLAVE of an enclave's file.") { s_file, s_trace, s_summary, s_jsonOutput, s_limit };
+        Command command = new(Name, "Work out MRENCLAVE of an enclave's file.") { s_file, s_trace, s_summary, s_jsonOutput, s_limit, s_variant };
         command.Validators.Add(Validate);
         command.SetAction(static result => FileProblemException.Report(() => Run(result)));
         return command;
@@ -77,68 +81,101 @@ internal static class MeasureCommand
     {
         string path = result.GetValue(s_file)!;
         bool json = result.GetValue(s_jsonOutput);
-        bool trace = result.GetValue(s_trace);
-        bool summary = result.GetValue(s_summary);
-        MeasuredFile file = FileProblemException.Guard(path, () => MeasuredFile.Open(path));
-        EnclaveLayout layout = file.Image.Layout ?? throw new FileProblemException(path, $"{file.Image.Format}: it describes no enclave that could be measured");
-
-        if (trace)
+        ulong limit = result.GetValue(s_limit);
+        MeasuredFile file = FileProblemException.Guard(path, () => MeasuredFile.Open(path).Only(result.GetValue(s_variant)));
+        EnclaveLayout layout = file.Chosen.Layout
+            ?? throw new FileProblemException(path, $"{file.Image.Format}: it describes no enclave that could be measured");
+        if (result.GetValue(s_trace))
         {
-            try
-            {
-                using Stream output = new BufferedStream(new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0), 1 << 16);
-                if (summary)
-                {
-                    FileProblemException.Guard(path, () => RunSummary.Write(output, layout));
-                }
-
-                file = FileProblemException.Guard(path, () => file.Measure(result.GetValue(s_limit), summary ? null : new OperationTrace(output, json)));
-            }
-            catch (Exception e) when ((e.InnerException ?? e) is IOException { HResult: BrokenPipe })
-            {
-                // Whoever read the lines has seen enough of them.
-                return 1;
-            }
-        }
-        else
-        {
-            file = FileProblemException.Guard(path, () => file.Measure(result.GetValue(s_limit)));
+            return Trace(path, layout, limit, result.GetValue(s_summary), json);
         }
 
-        Console.Out.Write(json ? Json(path, file, indented: !trace) : trace ? $"MRENCLAVE {file.Measurement.MrEnclave}\n" : Text(file));
+        file = FileProblemException.Guard(path, () => file.Measure(limit));
+        Console.Out.Write(json ? Json(path, file) : Text(file));
         return 0;
+    }
+
+    private static int Trace(string path, EnclaveLayout layout, ulong limit, bool summary, bool json)
+    {
+        try
+        {
+            using ProgressLine progress = new();
+            using Stream output = new BufferedStream(new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0), 1 << 16);
+            if (summary)
+            {
+                FileProblemException.Guard(path, () => RunSummary.Write(output, layout));
+            }
+
+            MeasureOptions options = new() { Limit = limit, Trace = summary ? null : new OperationTrace(output, json), Progress = progress.Report };
+            EnclaveMeasurement measured = FileProblemException.Guard(path, () => EnclaveMeasurer.Measure(layout, options));
+            output.Write(Encoding.ASCII.GetBytes(
+                json ? $"{{\"op\":\"MRENCLAVE\",\"mrEnclave\":\"{measured.MrEnclave}\"}}\n" : $"MRENCLAVE {measured.MrEnclave}\n"));
+            return 0;
+        }
+        catch (Exception e) when ((e.InnerException ?? e) is IOException { HResult: BrokenPipe })
+        {
+            // Whoever read the lines has seen enough of them.
+            return 1;
+        }
     }
 
     private static string Text(MeasuredFile file)
     {
-        EnclaveMeasurement measured = file.Measurement;
-        string text = string.Create(
-            CultureInfo.InvariantCulture,
-            $"""
-            format     {FileProblemException.Printable(file.Image.Format)}
-            MRENCLAVE  {measured.MrEnclave}
-            measured   {measured.Pages:N0} pages added, {measured.Chunks:N0} chunks of 256 bytes measured
+        StringBuilder text = new();
+        text.Append(CultureInfo.InvariantCulture, $"format     {FileProblemException.Printable(file.Image.Format)}\n");
+        foreach (MeasuredPart part in file.Parts)
+        {
+            if (file.Parts.Count > 1)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(part.Name!)}{(part == file.Chosen ? ", which the current loader takes" : "")}\n");
+            }
 
-            """);
-        return text + (file.Image.Signature is not { } signature ? "signature  none\n"
+            Append(text, part);
+        }
+
+        return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, MeasuredPart part)
+    {
+        if (part.Layout is null)
+        {
+            text.Append("MRENCLAVE  unknown: it describes no enclave\n");
+            return;
+        }
+
+        EnclaveMeasurement measured = part.Measurement;
+        text.Append(CultureInfo.InvariantCulture, $"MRENCLAVE  {measured.MrEnclave}\n");
+        text.Append(CultureInfo.InvariantCulture, $"measured   {measured.Pages:N0} pages added, {measured.Chunks:N0} chunks of 256 bytes measured\n");
+        text.Append(part.Signature is not { } signature ? "signature  none\n"
             : signature.EnclaveHash == measured.MrEnclave ? "signature  is for this measurement\n"
             : $"signature  is for another enclave: ENCLAVEHASH {signature.EnclaveHash}\n");
     }
 
-    private static string Json(string path, MeasuredFile file, bool indented)
+    private static string Json(string path, MeasuredFile file)
     {
-        Dictionary<string, object?> document = new()
+        Dictionary<string, object?> document = new() { ["file"] = path, ["format"] = file.Image.Format };
+        foreach ((string key, object? value) in Fields(file.Chosen))
         {
-            ["file"] = path,
-            ["format"] = file.Image.Format,
-            ["mrEnclave"] = file.Measurement.MrEnclave.ToString(),
-            ["size"] = file.Image.Layout!.Size,
-            ["ssaFrameSize"] = file.Image.Layout.SsaFrameSize,
-            ["pages"] = file.Measurement.Pages,
-            ["measuredChunks"] = file.Measurement.Chunks,
-            ["enclaveHash"] = file.Image.Signature?.EnclaveHash.ToString(),
-            ["signatureFits"] = file.Image.Signature is { } signature ? signature.EnclaveHash == file.Measurement.MrEnclave : null,
-        };
-        return JsonSerializer.Serialize(document, indented ? s_json : null) + "\n";
+            document.Add(key, value);
+        }
+
+        if (file.Parts.Count > 1)
+        {
+            document["variants"] = file.Parts.Select(static part => new Dictionary<string, object?>([new("name", part.Name), .. Fields(part)]));
+        }
+
+        return JsonSerializer.Serialize(document, s_json) + "\n";
     }
+
+    private static IEnumerable<KeyValuePair<string, object?>> Fields(MeasuredPart part) =>
+    [
+        new("mrEnclave", part.Layout is null ? null : part.Measurement.MrEnclave.ToString()),
+        new("size", part.Layout?.Size),
+        new("ssaFrameSize", part.Layout?.SsaFrameSize),
+        new("pages", part.Measurement.Pages),
+        new("measuredChunks", part.Measurement.Chunks),
+        new("enclaveHash", part.Signature?.EnclaveHash.ToString()),
+        new("signatureFits", part.Signature is { } signature && part.Layout is not null ? signature.EnclaveHash == part.Measurement.MrEnclave : null),
+    ];
 }

@@ -31,6 +31,9 @@ internal static class SignCommand
           openssl dgst -sha256 -sign key.pem -out signature.bin to-sign.bin
           softsgx sign enclave.so --digest-in to-sign.bin --signature signature.bin --public-key key.pub.pem --out enclave.signed.so
 
+        A file of the Intel SDK may have several metadata blocks, each an enclave with a signature of its own. With --key all are
+        signed; in two steps it is one after the other, with --variant, each from what the one before put out.
+
         No file is replaced without --force.
 
         Exit status: 0; 1 if a file cannot be read or written, or key and signature do not fit; 2 for wrong options.
@@ -58,11 +61,13 @@ internal static class SignCommand
 
     private static readonly Option<ulong> s_limit = LimitOption.Create();
 
+    private static readonly Option<int?> s_variant = VariantOption.Create("Sign this one alone of several metadata blocks, counted from 0.");
+
     internal static Command Create()
     {
         Command command = new(Name, "Sign an enclave, with a key in a file or in a hardware module.")
         {
-            s_file, s_key, s_passphrase, s_out, s_force, s_detached, s_digestOut, s_digestIn, s_signature, s_publicKey, s_limit,
+            s_file, s_key, s_passphrase, s_out, s_force, s_detached, s_digestOut, s_digestIn, s_signature, s_publicKey, s_limit, s_variant,
         };
         foreach (Option option in SigningOptions.All)
         {
@@ -103,41 +108,52 @@ internal static class SignCommand
         string path = result.GetValue(s_file)!;
         string target = result.GetValue(s_digestOut) ?? result.GetValue(s_out)!;
         bool force = result.GetValue(s_force);
+        bool isInTwoSteps = result.GetValue(s_key) is null;
         NewFile.Refuse(target, force);
 
-        MeasuredFile file = FileProblemException.Guard(path, () => MeasuredFile.Open(path).Measure(result.GetValue(s_limit)));
-        SigStruct sig = ToBeSigned(result, path, file);
+        MeasuredFile file = FileProblemException.Guard(
+            path, () => MeasuredFile.Open(path).Only(result.GetValue(s_variant)).Measure(result.GetValue(s_limit)));
+        bool inPlace = !result.GetValue(s_detached) && file.Parts.All(static part => part.Signature is not null || part.SignatureOffset > 0);
+        if (file.Parts.Count > 1 && (isInTwoSteps || !inPlace))
+        {
+            throw new FileProblemException(
+                path, $"it has {file.Parts.Count} metadata blocks, each with a signature of its own: choose one with --variant (the loader's is {file.Image.ChosenVariant})");
+        }
+
+        SigStruct[] signatures = [.. file.Parts.Select(part => ToBeSigned(result, path, file.Image, part))];
         if (result.GetValue(s_digestOut) is { } digestPath)
         {
-            byte[] signed = SigStructSigner.SignedBytes(in sig);
+            byte[] signed = SigStructSigner.SignedBytes(in signatures[0]);
             NewFile.Create(digestPath, force, stream => stream.Write(signed));
-            Console.Out.WriteLine($"MRENCLAVE  {sig.EnclaveHash}");
+            Console.Out.WriteLine($"MRENCLAVE  {signatures[0].EnclaveHash}");
             Console.Out.WriteLine($"SHA-256    {Convert.ToHexStringLower(SHA256.HashData(signed))} of the {signed.Length} bytes to be signed");
             return 0;
         }
 
-        Sign(result, ref sig);
-        bool inPlace = HasPlace(file.Image) && !result.GetValue(s_detached);
+        Sign(result, signatures);
+        PlacedSignature[] placed = [.. signatures.Zip(file.Parts, (sig, part) => new PlacedSignature(inPlace ? part.SignatureOffset : 0, sig))];
         NewFile.Create(
             target,
             force,
-            stream => SignedFile.Write(stream, inPlace ? path : null, inPlace ? file.Image.SignatureOffset : 0, in sig),
-            inPlace ? temporary => SignedFile.Check(temporary, in sig) : null);
-        Console.Out.WriteLine($"MRENCLAVE  {sig.EnclaveHash}");
-        Console.Out.WriteLine($"MRSIGNER   {EnclaveSignature.MrSigner(in sig)}");
+            stream => SignedFile.Write(stream, inPlace ? path : null, placed),
+            inPlace ? temporary => SignedFile.Check(temporary, placed) : null);
+        foreach ((SigStruct sig, MeasuredPart part) in signatures.Zip(file.Parts))
+        {
+            Console.Out.WriteLine($"MRENCLAVE  {sig.EnclaveHash}{(part.Name is null ? "" : FileProblemException.Printable($" ({part.Name})"))}");
+        }
+
+        Console.Out.WriteLine($"MRSIGNER   {EnclaveSignature.MrSigner(in signatures[0])}");
         return 0;
     }
 
-    private static bool HasPlace(EnclaveImage image) => image.Signature is not null || image.SignatureOffset > 0;
-
-    private static SigStruct ToBeSigned(ParseResult result, string path, MeasuredFile file)
+    private static SigStruct ToBeSigned(ParseResult result, string path, EnclaveImage image, MeasuredPart part)
     {
-        if (file.Image.Layout is null && file.Image.Signature is null)
+        if (part.Layout is null && part.Signature is null)
         {
-            throw new FileProblemException(path, $"{file.Image.Format}: there is no enclave in it to be signed");
+            throw new FileProblemException(path, $"{image.Format}: there is no enclave in it to be signed");
         }
 
-        Hash256 mrEnclave = file.Image.Layout is null ? file.Image.Signature!.Value.EnclaveHash : file.Measurement.MrEnclave;
+        Hash256 mrEnclave = part.Layout is null ? part.Signature!.Value.EnclaveHash : part.Measurement.MrEnclave;
         if (result.GetValue(s_digestIn) is { } digestPath)
         {
             SigStruct given = FileProblemException.Guard(
@@ -147,7 +163,7 @@ internal static class SignCommand
                 : throw new FileProblemException(digestPath, $"it is of another enclave, of MRENCLAVE {given.EnclaveHash}; {path} measures to {mrEnclave}");
         }
 
-        SigStruct sig = file.Image.Signature is { } old && old.Header.AsReadOnlySpan().SequenceEqual(SigStruct.HeaderConstant)
+        SigStruct sig = part.Signature is { } old && old.Header.AsReadOnlySpan().SequenceEqual(SigStruct.HeaderConstant)
             ? SigStructSigner.TemplateOf(in old)
             : SigStructSigner.Template();
         sig.EnclaveHash = mrEnclave;
@@ -155,27 +171,26 @@ internal static class SignCommand
         return sig;
     }
 
-    private static void Sign(ParseResult result, ref SigStruct sig)
+    private static void Sign(ParseResult result, SigStruct[] signatures)
     {
-        SigStruct signed = sig;
         if (result.GetValue(s_key) is { } keyPath)
         {
             string? passphrase = PassphraseFile.Read(result.GetValue(s_passphrase));
             FileProblemException.Guard(keyPath, () =>
             {
                 using SigningKey key = SigningKey.ReadPrivate(keyPath, passphrase);
-                SigStructSigner.Sign(ref signed, key);
+                foreach (ref SigStruct sig in signatures.AsSpan())
+                {
+                    SigStructSigner.Sign(ref sig, key);
+                }
             });
-        }
-        else
-        {
-            string publicPath = result.GetValue(s_publicKey)!;
-            string signaturePath = result.GetValue(s_signature)!;
-            using SigningKey key = FileProblemException.Guard(publicPath, () => SigningKey.ReadPublic(publicPath));
-            FileProblemException.Guard(
-                signaturePath, () => SigStructSigner.Merge(ref signed, SmallFile.Read(signaturePath, Bytes384.Size), key));
+            return;
         }
 
-        sig = signed;
+        string publicPath = result.GetValue(s_publicKey)!;
+        string signaturePath = result.GetValue(s_signature)!;
+        using SigningKey publicKey = FileProblemException.Guard(publicPath, () => SigningKey.ReadPublic(publicPath));
+        FileProblemException.Guard(
+            signaturePath, () => SigStructSigner.Merge(ref signatures[0], SmallFile.Read(signaturePath, Bytes384.Size), publicKey));
     }
 }

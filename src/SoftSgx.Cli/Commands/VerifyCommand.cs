@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using SoftSgx.Architecture;
@@ -18,7 +19,8 @@ internal static class VerifyCommand
         """
         Checks an enclave's signature as EINIT does, each check on a line: constants and reserved fields of the SIGSTRUCT, the RSA
         signature, its two quotients, and that the enclave in the file measures to what was signed. A signature alone proves that
-        somebody signed; give --mrsigner or --mrenclave to say who, or what.
+        somebody signed; give --mrsigner or --mrenclave to say who, or what. Of a file with several metadata blocks (Intel SDK) all must
+        hold; --mrenclave is of the one that the current loader takes.
 
         Examples:
           softsgx verify enclave.signed.so --mrsigner "$(cat expected.mrsigner)"
@@ -50,11 +52,27 @@ internal static class VerifyCommand
     {
         string path = result.GetValue(s_file)!;
         MeasuredFile file = FileProblemException.Guard(path, () => MeasuredFile.Open(path));
-        SigStruct signature = file.Image.Signature ?? throw new FileProblemException(path, $"{file.Image.Format}: it is not signed");
+        if (file.Parts.All(static part => part.Signature is null))
+        {
+            throw new FileProblemException(path, $"{file.Image.Format}: it is not signed");
+        }
+
         file = FileProblemException.Guard(path, () => file.Measure(result.GetValue(s_limit)));
+        List<Verdict> verdicts = [.. file.Parts.Select(part => Look(part, part == file.Chosen, result))];
+        bool holds = verdicts.TrueForAll(static verdict => verdict.Holds);
+        Console.Out.Write(result.GetValue(s_jsonOutput) ? Json(path, file, verdicts, holds) : Text(file, verdicts, holds));
+        return holds ? 0 : 1;
+    }
+
+    private static Verdict Look(MeasuredPart part, bool isChosen, ParseResult result)
+    {
+        if (part.Signature is not { } signature)
+        {
+            return new Verdict(part, default, [new SigStructFinding("signature", false, "there is none")]);
+        }
 
         List<SigStructFinding> findings = [.. SigStructCheck.Check(in signature)];
-        Hash256? measured = file.Image.Layout is null ? null : file.Measurement.MrEnclave;
+        Hash256? measured = part.Layout is null ? null : part.Measurement.MrEnclave;
         if (measured is { } digest)
         {
             findings.Add(Equal("measurement", digest, signature.EnclaveHash, "what was signed"));
@@ -66,53 +84,78 @@ internal static class VerifyCommand
             findings.Add(Equal("mrsigner", mrSigner, wantedSigner, "what was asked for"));
         }
 
-        if (result.GetValue(s_mrEnclave) is { } wantedEnclave)
+        if (isChosen && result.GetValue(s_mrEnclave) is { } wantedEnclave)
         {
             findings.Add(Equal("mrenclave", measured ?? signature.EnclaveHash, wantedEnclave, "what was asked for"));
         }
 
-        bool holds = findings.TrueForAll(static finding => finding.Holds);
-        Console.Out.Write(result.GetValue(s_jsonOutput)
-            ? Json(path, file.Image, mrSigner, in signature, findings, holds)
-            : Text(file.Image, mrSigner, in signature, findings, holds));
-        return holds ? 0 : 1;
+        return new Verdict(part, mrSigner, findings);
     }
 
     private static SigStructFinding Equal(string name, Hash256 found, Hash256 wanted, string what) =>
         new(name, found == wanted, found == wanted ? $"{found}, {what}" : $"{found} instead of {wanted}, {what}");
 
-    private static string Text(EnclaveImage image, Hash256 mrSigner, in SigStruct signature, List<SigStructFinding> findings, bool holds)
+    private static string Text(MeasuredFile file, List<Verdict> verdicts, bool holds)
     {
         StringBuilder text = new();
-        foreach (SigStructFinding finding in findings)
+        text.Append(CultureInfo.InvariantCulture, $"format    {FileProblemException.Printable(file.Image.Format)}\n");
+        foreach (Verdict verdict in verdicts)
         {
-            text.Append(finding.Holds ? "ok  " : "BAD ").Append(finding.Name.PadRight(12)).Append(finding.Detail).Append('\n');
+            if (verdicts.Count > 1)
+            {
+                string which = verdict.Part == file.Chosen ? ", which the current loader takes" : "";
+                text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(verdict.Part.Name!)}{which}\n");
+            }
+
+            foreach (SigStructFinding finding in verdict.Findings)
+            {
+                text.Append(finding.Holds ? "ok  " : "BAD ").Append(finding.Name.PadRight(12)).Append(finding.Detail).Append('\n');
+            }
+
+            if (verdict.Part.Signature is { } signature)
+            {
+                string unmeasured = verdict.Part.Layout is null ? ", as it says: there is no enclave here to measure" : "";
+                text.Append(CultureInfo.InvariantCulture, $"MRENCLAVE {signature.EnclaveHash}{unmeasured}\n");
+                text.Append(CultureInfo.InvariantCulture, $"MRSIGNER  {verdict.MrSigner}\n");
+            }
         }
 
-        text.Append($"format    {FileProblemException.Printable(image.Format)}\n");
-        text.Append($"MRENCLAVE {signature.EnclaveHash} (signed{(image.Layout is null ? "; the file has no enclave to measure" : "")})\n");
-        text.Append($"MRSIGNER  {mrSigner}\n");
-        text.Append(holds ? "verified\n" : "NOT verified\n");
-        return text.ToString();
+        return text.Append(holds ? "verified\n" : "NOT verified\n").ToString();
     }
 
-    private static string Json(
-        string path, EnclaveImage image, Hash256 mrSigner, in SigStruct signature, List<SigStructFinding> findings, bool holds) =>
-        JsonSerializer.Serialize(
-            new Dictionary<string, object?>
-            {
-                ["file"] = path,
-                ["format"] = image.Format,
-                ["verified"] = holds,
-                ["mrEnclave"] = signature.EnclaveHash.ToString(),
-                ["mrSigner"] = mrSigner.ToString(),
-                ["measured"] = image.Layout is not null,
-                ["checks"] = findings.Select(static finding => new Dictionary<string, object?>
-                {
-                    ["name"] = finding.Name,
-                    ["ok"] = finding.Holds,
-                    ["detail"] = finding.Detail,
-                }),
-            },
-            s_json) + "\n";
+    private static string Json(string path, MeasuredFile file, List<Verdict> verdicts, bool holds)
+    {
+        Dictionary<string, object?> document = new() { ["file"] = path, ["format"] = file.Image.Format, ["verified"] = holds };
+        foreach ((string key, object? value) in Fields(verdicts.Single(verdict => verdict.Part == file.Chosen)))
+        {
+            document.Add(key, value);
+        }
+
+        if (verdicts.Count > 1)
+        {
+            document["variants"] = verdicts.Select(static verdict => new Dictionary<string, object?>(
+                [new("name", verdict.Part.Name), new("verified", verdict.Holds), .. Fields(verdict)]));
+        }
+
+        return JsonSerializer.Serialize(document, s_json) + "\n";
+    }
+
+    private static IEnumerable<KeyValuePair<string, object?>> Fields(Verdict verdict) =>
+    [
+        new("mrEnclave", verdict.Part.Signature?.EnclaveHash.ToString()),
+        new("mrSigner", verdict.Part.Signature is null ? null : verdict.MrSigner.ToString()),
+        new("measured", verdict.Part.Layout is not null),
+        new("checks", verdict.Findings.Select(static finding => new Dictionary<string, object?>
+        {
+            ["name"] = finding.Name,
+            ["ok"] = finding.Holds,
+            ["detail"] = finding.Detail,
+        })),
+    ];
+
+    /// <summary>What was found of one way in which the file can be built.</summary>
+    private sealed record Verdict(MeasuredPart Part, Hash256 MrSigner, IReadOnlyList<SigStructFinding> Findings)
+    {
+        internal bool Holds => Findings.All(static finding => finding.Holds);
+    }
 }

@@ -2,45 +2,66 @@ using SoftSgx.Architecture;
 
 namespace SoftSgx.Images;
 
-/// <summary>Files with a signature structure in them.</summary>
+/// <summary>A signature structure and its place in a file.</summary>
+/// <param name="Offset">Offset in bytes into the file.</param>
+/// <param name="Signature">The structure.</param>
+public readonly record struct PlacedSignature(long Offset, SigStruct Signature);
+
+/// <summary>Files with signature structures in them.</summary>
 public static class SignedFile
 {
-    /// <summary>Writes a SIGSTRUCT, alone or in the place that a file has for it.</summary>
+    /// <summary>Writes signature structures, one alone, or each in the place that a file has for it.</summary>
     /// <param name="output">Where to; must be able to seek.</param>
-    /// <param name="source">The file to copy; null writes the structure alone.</param>
-    /// <param name="offset">Offset in bytes of the place into the file.</param>
-    /// <param name="sig">The structure.</param>
-    /// <exception cref="ImageException">The file ends before the place does.</exception>
-    public static void Write(Stream output, string? source, long offset, in SigStruct sig)
+    /// <param name="source">The file to copy; null for a structure alone.</param>
+    /// <param name="signatures">The structures.</param>
+    /// <exception cref="ImageException">The file ends before a place does.</exception>
+    public static void Write(Stream output, string? source, IReadOnlyList<PlacedSignature> signatures)
     {
         ArgumentNullException.ThrowIfNull(output);
+        ArgumentNullException.ThrowIfNull(signatures);
         if (source is not null)
         {
             using FileStream input = File.OpenRead(source);
             input.CopyTo(output);
-            if (offset < 0 || offset > output.Length - SigStruct.Size)
-            {
-                throw new ImageException(output.Length, "the file ended before its signature did");
-            }
         }
 
-        output.Position = offset;
-        output.Write(Bytes.Of(in sig));
+        long length = output.Length;
+        foreach (PlacedSignature placed in signatures)
+        {
+            if (source is not null && (placed.Offset < 0 || placed.Offset > length - SigStruct.Size))
+            {
+                throw new ImageException(length, "the file ended before its signature did");
+            }
+
+            SigStruct signature = placed.Signature;
+            output.Position = placed.Offset;
+            output.Write(Bytes.Of(in signature));
+        }
     }
 
-    /// <summary>Reads a signed file once more: its signature must be this one, and for what it measures to.</summary>
-    /// <exception cref="ImageException">It is not.</exception>
-    public static void Check(string path, in SigStruct sig)
+    /// <summary>Reads a signed file once more: its signatures must be these, and each for what it measures to.</summary>
+    /// <exception cref="ImageException">They are not.</exception>
+    public static void Check(string path, IReadOnlyList<PlacedSignature> signatures)
     {
+        ArgumentNullException.ThrowIfNull(signatures);
         EnclaveImage image = ImageReader.Read(path);
-        if (image.Signature is not { } found || !Bytes.Of(in found).SequenceEqual(Bytes.Of(in sig)))
+        (SigStruct? Signature, long Offset, EnclaveLayout? Layout)[] parts = image.Variants.Count > 0
+            ? [.. image.Variants.Select(static variant => (variant.Signature, variant.SignatureOffset, variant.Layout))]
+            : [(image.Signature, image.SignatureOffset, image.Layout)];
+        foreach (PlacedSignature placed in signatures)
         {
-            throw new ImageException("the file changed while it was signed, or has no place for a signature");
-        }
+            SigStruct wanted = placed.Signature;
+            int index = Array.FindIndex(parts, part => part.Offset == placed.Offset);
+            if (index < 0 || parts[index].Signature is not { } found || !Bytes.Of(in found).SequenceEqual(Bytes.Of(in wanted)))
+            {
+                throw new ImageException("the file changed while it was signed, or has no place for a signature");
+            }
 
-        if (image.Layout is { } layout && EnclaveMeasurer.Measure(layout, new MeasureOptions { Limit = ulong.MaxValue }).MrEnclave != sig.EnclaveHash)
-        {
-            throw new ImageException("the file measures to something else once it is signed: it changed meanwhile, or its signature lies in a measured page");
+            if (parts[index].Layout is { } layout
+                && EnclaveMeasurer.Measure(layout, new MeasureOptions { Limit = ulong.MaxValue }).MrEnclave != wanted.EnclaveHash)
+            {
+                throw new ImageException("once signed it measures to something else: it changed meanwhile, or its signature lies in a measured page");
+            }
         }
     }
 }
