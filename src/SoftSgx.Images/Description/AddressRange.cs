@@ -4,4 +4,5 @@ namespace SoftSgx.Images;
 /// <param name="Offset">Offset of the first page in the enclave, in bytes.</param>
 /// <param name="PageCount">Number of pages.</param>
 /// <param name="Name">What it is: "guard", "heap that grows".</param>
-public sealed record AddressRange(ulong Offset, ulong PageCount, string Name);
+/// <param name="Use">What its pages will be for, if it gets any.</param>
+public sealed record AddressRange(ulong Offset, ulong PageCount, string Name, PageUse Use);

@@ -52,7 +52,7 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
     }
 
     /// <summary>Adds a range that gets no pages.</summary>
-    internal void Reserve(long where, ulong offset, ulong pages, string name)
+    internal void Reserve(long where, ulong offset, ulong pages, string name, PageUse use)
     {
         if (pages == 0)
         {
@@ -66,7 +66,7 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
                 where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {MaximumRuns} reserved ranges"));
         }
 
-        _reserved.Add(new AddressRange(offset, pages, name));
+        _reserved.Add(new AddressRange(offset, pages, name, use));
     }
 
     /// <summary>The layout, once nothing overlaps.</summary>

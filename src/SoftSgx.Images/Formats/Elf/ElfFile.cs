@@ -240,7 +240,9 @@ internal sealed class ElfFile
             uint name = Bytes.U32(at, "sh_name");
             sections.Add(new ElfSection(
                 at,
-                type == ElfSection.TypeNull ? "" : Bytes.Name(names.Offset + name, names.Offset + names.Size, "the name of a section"),
+                type == ElfSection.TypeNull
+                    ? ""
+                    : FactList.Printable(Bytes.Name(names.Offset + name, names.Offset + names.Size, "the name of a section")),
                 type,
                 Word(at + 8, "sh_flags"),
                 Is64 ? Bytes.U64(at + 16, "sh_addr") : Bytes.U32(at + 12, "sh_addr"),

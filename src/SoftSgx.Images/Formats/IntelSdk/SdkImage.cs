@@ -12,7 +12,8 @@ internal static class SdkImage
         Func<SdkMetadata, (IReadOnlyList<SdkSegment> Segments, IReadOnlyList<ulong> Relocated)> segmentsOf,
         IEnumerable<FactGroup> facts,
         List<string> notes,
-        IReadOnlyList<ReviewWarning> warnings)
+        IReadOnlyList<ReviewWarning> warnings,
+        Action<PatchedBytes>? clear = null)
     {
         int chosen = SdkMetadata.Choose(blocks, out bool isLoadable);
         List<ImageVariant> variants = [];
@@ -22,7 +23,7 @@ internal static class SdkImage
             variants.Add(new ImageVariant
             {
                 Name = NameOf(block),
-                Layout = SdkLayout.Build(block, segments, relocated, out IReadOnlyList<AddressRange> reserved),
+                Layout = SdkLayout.Build(block, segments, relocated, clear, out IReadOnlyList<AddressRange> reserved),
                 Reserved = reserved,
                 Signature = block.Signature,
                 SignatureOffset = (long)block.SignatureOffset,
@@ -50,7 +51,7 @@ internal static class SdkImage
             Reserved = variants[chosen].Reserved,
             Variants = blocks.Count > 1 ? variants : [],
             ChosenVariant = blocks.Count > 1 ? chosen : 0,
-            Facts = [.. facts, .. blocks.Select(static block => block.Facts(NameOf(block)))],
+            Facts = [.. facts, .. blocks.Select(static block => block.Facts($"metadata {block.Version}"))],
             Notes = notes,
             FormatWarnings = warnings,
         };

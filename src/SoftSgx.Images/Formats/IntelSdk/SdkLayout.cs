@@ -19,11 +19,12 @@ internal sealed class SdkLayout
     private readonly LayoutBuilder _builder;
     private int _threads;
 
-    private SdkLayout(SdkMetadata metadata)
+    private SdkLayout(SdkMetadata metadata, Action<PatchedBytes>? clear)
     {
         metadata.Check();
         _metadata = metadata;
         _bytes = metadata.Patches();
+        clear?.Invoke(_bytes);
         (ulong size, _shift) = metadata.ElRange() ?? (metadata.EnclaveSize, 0);
         _builder = new LayoutBuilder(size, metadata.SsaFrameSize);
     }
@@ -32,11 +33,16 @@ internal sealed class SdkLayout
     /// <param name="metadata">The block.</param>
     /// <param name="segments">The segments in the file's order.</param>
     /// <param name="relocated">Numbers of the pages that become writable because they hold text relocations; ascending.</param>
+    /// <param name="clear">Patches what the file's format adds to the metadata's patches.</param>
     /// <param name="reserved">Receives what gets no pages.</param>
     internal static EnclaveLayout Build(
-        SdkMetadata metadata, IReadOnlyList<SdkSegment> segments, IReadOnlyList<ulong> relocated, out IReadOnlyList<AddressRange> reserved)
+        SdkMetadata metadata,
+        IReadOnlyList<SdkSegment> segments,
+        IReadOnlyList<ulong> relocated,
+        Action<PatchedBytes>? clear,
+        out IReadOnlyList<AddressRange> reserved)
     {
-        SdkLayout layout = new(metadata);
+        SdkLayout layout = new(metadata, clear);
         layout.AddSegments(segments, relocated);
         layout.AddContexts();
         reserved = layout._builder.Reserved;
@@ -238,21 +244,21 @@ internal sealed class SdkLayout
 
         if (!entry.Attributes.HasFlag(SdkPageAttributes.EAdd) || (entry.ContentOffset == 0 && entry.SiFlags == 0))
         {
-            _builder.Reserve((long)entry.Offset, _shift + rva, entry.PageCount, name);
+            _builder.Reserve((long)entry.Offset, _shift + rva, entry.PageCount, name, entry.Use);
             return;
         }
 
         SecInfoFlags flags = FlagsOf(entry);
         if (entry.ContentOffset == 0)
         {
-            Add(entry.Offset, rva, entry.PageCount, flags, isMeasured, Fill(entry.ContentSize), name);
+            Add(entry.Offset, rva, entry.PageCount, flags, isMeasured, Fill(entry.ContentSize), name, entry.Use);
             return;
         }
 
         ReadOnlyMemory<byte> content = _metadata.InBlock(entry.Offset, entry.ContentOffset, entry.ContentSize, "the contents of a layout entry");
         if (entry.IsTcs)
         {
-            Add(entry.Offset, rva, entry.PageCount, flags, isMeasured, TcsPage(entry, content, rva), name);
+            Add(entry.Offset, rva, entry.PageCount, flags, isMeasured, TcsPage(entry, content, rva), name, entry.Use);
         }
         else if ((ulong)content.Length > entry.PageCount * Page)
         {
@@ -261,7 +267,7 @@ internal sealed class SdkLayout
         else
         {
             // Such pages are measured whatever the attributes say: build_mem_region knows no others.
-            Add(entry.Offset, rva, entry.PageCount, flags, true, PageContent.Of(content), name);
+            Add(entry.Offset, rva, entry.PageCount, flags, true, PageContent.Of(content), name, entry.Use);
         }
     }
 
@@ -311,8 +317,10 @@ internal sealed class SdkLayout
         return PageContent.Repeat(page);
     }
 
-    private void Add(ulong where, ulong rva, ulong pages, SecInfoFlags flags, bool isMeasured, PageContent content, string name) =>
-        _builder.Add((long)where, new PageRun(_shift + rva, pages, flags, isMeasured ? PageRun.AllChunks : (ushort)0, content, name));
+    private void Add(
+        ulong where, ulong rva, ulong pages, SecInfoFlags flags, bool isMeasured, PageContent content, string name, PageUse use = PageUse.Image) =>
+        _builder.Add(
+            (long)where, new PageRun(_shift + rva, pages, flags, isMeasured ? PageRun.AllChunks : (ushort)0, content, name) { Use = use });
 
     private static ulong RoundUp(SdkSegment segment, ulong bytes) => bytes <= ulong.MaxValue - Page
         ? (bytes + Page - 1) / Page * Page

@@ -57,6 +57,18 @@ internal sealed record SdkLayoutEntry(
         "reserved memory", "reserved memory, initial part", "reserved memory that grows", "user region",
     ];
 
+    internal PageUse Use => Id switch
+    {
+        >= 1 and <= 3 or >= 11 and <= 13 => PageUse.Heap,
+        4 or 14 => PageUse.Tcs,
+        5 or 15 => PageUse.ThreadData,
+        6 or 16 => PageUse.Ssa,
+        7 or 8 or 17 or 18 => PageUse.Stack,
+        10 => PageUse.Guard,
+        >= 20 and <= 23 => PageUse.ReservedMemory,
+        _ => PageUse.Unknown,
+    };
+
     internal bool IsGroup => (Id & GroupFlag) != 0;
 
     internal SdkPageAttributes Attributes => (SdkPageAttributes)AttributesOrEntryCount;

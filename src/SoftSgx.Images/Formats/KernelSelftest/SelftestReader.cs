@@ -53,7 +53,7 @@ internal static class SelftestReader
         }
 
         const SecInfoFlags HeapPermissions = SecInfoFlags.R | SecInfoFlags.W;
-        builder.Add((long)segments[^1].HeaderOffset, new PageRun(heap, HeapSize / Page, LayoutBuilder.Flags(PageType.PT_REG, HeapPermissions), 0, PageContent.Zero, "heap"));
+        builder.Add((long)segments[^1].HeaderOffset, new PageRun(heap, HeapSize / Page, LayoutBuilder.Flags(PageType.PT_REG, HeapPermissions), 0, PageContent.Zero, "heap") { Use = PageUse.Heap });
         return new EnclaveImage
         {
             Format = "enclave of the Linux kernel's selftests (ELF)",
@@ -95,7 +95,10 @@ internal static class SelftestReader
             number == 0 ? LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None) : LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions),
             PageRun.AllChunks,
             new SegmentContent(bytes, from, inFile, 0),
-            number == 0 ? "TCS pages" : string.Create(CultureInfo.InvariantCulture, $"segment {number}")));
+            number == 0 ? "TCS pages" : string.Create(CultureInfo.InvariantCulture, $"segment {number}"))
+        {
+            Use = number == 0 ? PageUse.Tcs : PageUse.Image,
+        });
     }
 
     private static ulong RoundUp(ulong bytes) => (bytes + Page - 1) / Page * Page;

@@ -115,11 +115,11 @@ internal sealed class OpenEnclaveReader
         ulong at = _imageSize;
         if (relocationPages > 0)
         {
-            Add(builder, shift + at, relocationPages, SecInfoFlags.R, true, PageContent.Of(_relocations), "relocations");
+            Add(builder, shift + at, relocationPages, SecInfoFlags.R, true, PageContent.Of(_relocations), "relocations", PageUse.Relocations);
             at += relocationPages * Page;
         }
 
-        Add(builder, shift + at, _properties.HeapPages, ReadWrite, false, PageContent.Zero, "heap");
+        Add(builder, shift + at, _properties.HeapPages, ReadWrite, false, PageContent.Zero, "heap", PageUse.Heap);
         at += _properties.HeapPages * Page;
         for (ulong thread = 0; thread < _properties.Threads; thread++)
         {
@@ -129,7 +129,7 @@ internal sealed class OpenEnclaveReader
 
         if (end + shift < size)
         {
-            builder.Reserve((long)_properties.FileOffset, end + shift, (size - end - shift) / Page, "unused");
+            builder.Reserve((long)_properties.FileOffset, end + shift, (size - end - shift) / Page, "unused", PageUse.Unknown);
         }
 
         return new ImageVariant
@@ -147,24 +147,27 @@ internal sealed class OpenEnclaveReader
         string Of(string what) => string.Create(CultureInfo.InvariantCulture, $"{what} of thread {thread}");
         void Guard()
         {
-            builder.Reserve((long)_properties.FileOffset, shift + at, 1, "guard");
+            builder.Reserve((long)_properties.FileOffset, shift + at, 1, "guard", PageUse.Guard);
             at += Page;
         }
 
         Guard();
-        Add(builder, shift + at, _properties.StackPages, ReadWrite, true, s_stack, Of("stack"));
+        Add(builder, shift + at, _properties.StackPages, ReadWrite, true, s_stack, Of("stack"), PageUse.Stack);
         at += _properties.StackPages * Page;
         Guard();
         builder.Add(
             (long)_properties.FileOffset,
-            new PageRun(shift + at, 1, LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None), PageRun.AllChunks, TcsPage(shift, at), Of("TCS")));
+            new PageRun(shift + at, 1, LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None), PageRun.AllChunks, TcsPage(shift, at), Of("TCS"))
+            {
+                Use = PageUse.Tcs,
+            });
         at += Page;
-        Add(builder, shift + at, SsaFrames, ReadWrite, true, PageContent.Zero, Of("SSA"));
+        Add(builder, shift + at, SsaFrames, ReadWrite, true, PageContent.Zero, Of("SSA"), PageUse.Ssa);
         at += SsaFrames * Page;
         Guard();
-        Add(builder, shift + at, _tlsPages, ReadWrite, true, PageContent.Zero, Of("thread-local data"));
+        Add(builder, shift + at, _tlsPages, ReadWrite, true, PageContent.Zero, Of("thread-local data"), PageUse.ThreadData);
         at += _tlsPages * Page;
-        Add(builder, shift + at, 1, ReadWrite, true, PageContent.Zero, Of("thread data"));
+        Add(builder, shift + at, 1, ReadWrite, true, PageContent.Zero, Of("thread data"), PageUse.ThreadData);
     }
 
     private static readonly PageContent s_stack = StackPage();
@@ -212,17 +215,18 @@ internal sealed class OpenEnclaveReader
 
             ulong first = segment.Address / Page;
             ulong end = (segment.Address + segment.MemorySize + Page - 1) / Page;
-            Add(builder, shift + (first * Page), end - first, segment.Permissions, true, new StagedContent(_elf.Bytes, segments, patches, first), name);
+            Add(builder, shift + (first * Page), end - first, segment.Permissions, true, new StagedContent(_elf.Bytes, segments, patches, first), name, PageUse.Image);
         }
     }
 
-    private void Add(LayoutBuilder builder, ulong offset, ulong pages, SecInfoFlags permissions, bool isMeasured, PageContent content, string name)
+    private void Add(
+        LayoutBuilder builder, ulong offset, ulong pages, SecInfoFlags permissions, bool isMeasured, PageContent content, string name, PageUse use)
     {
         if (pages > 0)
         {
             builder.Add(
                 (long)_properties.FileOffset,
-                new PageRun(offset, pages, LayoutBuilder.Flags(PageType.PT_REG, permissions), isMeasured ? PageRun.AllChunks : (ushort)0, content, name));
+                new PageRun(offset, pages, LayoutBuilder.Flags(PageType.PT_REG, permissions), isMeasured ? PageRun.AllChunks : (ushort)0, content, name) { Use = use });
         }
     }
 

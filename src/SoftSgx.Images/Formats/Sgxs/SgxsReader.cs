@@ -118,7 +118,12 @@ internal sealed class SgxsReader
         page.Flags,
         page.Measured,
         page.Included == 0 ? PageContent.Zero : new Contents(_source, page.Position, page.Stride, page.Included),
-        string.Create(CultureInfo.InvariantCulture, $"{(new SecInfo { Flags = page.Flags }.PageType == PageType.PT_TCS ? "TCS" : "pages")} {number}"));
+        string.Create(CultureInfo.InvariantCulture, $"{(IsTcs(page) ? "TCS" : "pages")} {number}"))
+    {
+        Use = IsTcs(page) ? PageUse.Tcs : PageUse.Unknown,
+    };
+
+    private static bool IsTcs(Page page) => new SecInfo { Flags = page.Flags }.PageType == PageType.PT_TCS;
 
     private IEnumerable<Page> Pages()
     {
