@@ -153,11 +153,7 @@ internal static class DiffCommand
 
         internal static Side Read(string path, int? variant, ulong limit)
         {
-            MeasuredFile file = FileProblemException.Guard(path, () =>
-            {
-                MeasuredFile whole = MeasuredFile.Open(path);
-                return whole.Only(variant ?? whole.Image.ChosenVariant).Measure(limit);
-            });
+            MeasuredFile file = FileProblemException.Guard(path, () => MeasuredFile.Open(path).Only(variant).Measure(limit));
             return new Side(path, file, file.Chosen switch
             {
                 { Layout: not null } => file.Chosen.Measurement.MrEnclave,

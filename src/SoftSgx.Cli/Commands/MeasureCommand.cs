@@ -127,7 +127,7 @@ internal static class MeasureCommand
         {
             if (file.Parts.Count > 1)
             {
-                text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(part.Name!)}{(part == file.Chosen ? ", which the current loader takes" : "")}\n");
+                text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(part.Name!)}{(part == file.Chosen ? ": what the other commands go by" : "")}\n");
             }
 
             Append(text, part);

@@ -113,14 +113,21 @@ internal static class SignCommand
 
         MeasuredFile file = FileProblemException.Guard(
             path, () => MeasuredFile.Open(path).Only(result.GetValue(s_variant)).Measure(result.GetValue(s_limit)));
-        bool inPlace = !result.GetValue(s_detached) && file.Parts.All(static part => part.Signature is not null || part.SignatureOffset > 0);
-        if (file.Parts.Count > 1 && (isInTwoSteps || !inPlace))
+        IReadOnlyList<MeasuredPart> parts = file.Signed;
+        bool inPlace = !result.GetValue(s_detached) && parts.All(static part => part.Signature is not null || part.SignatureOffset > 0);
+        if (parts.Count > 1 && (isInTwoSteps || !inPlace))
         {
             throw new FileProblemException(
-                path, $"it has {file.Parts.Count} metadata blocks, each with a signature of its own: choose one with --variant (the loader's is {file.Image.ChosenVariant})");
+                path, $"it has {parts.Count} metadata blocks, each with a signature of its own: choose one with --variant (the loader's is {file.Image.ChosenVariant})");
         }
 
-        SigStruct[] signatures = [.. file.Parts.Select(part => ToBeSigned(result, path, file.Image, part))];
+        if (parts.Any(file.IsAmbiguous))
+        {
+            throw new FileProblemException(
+                path, $"it does not tell for which loader it is: choose one of the {file.Parts.Count} layouts with --variant (softsgx measure names them)");
+        }
+
+        SigStruct[] signatures = [.. parts.Select(part => ToBeSigned(result, path, file.Image, part))];
         if (result.GetValue(s_digestOut) is { } digestPath)
         {
             byte[] signed = SigStructSigner.SignedBytes(in signatures[0]);
@@ -131,13 +138,13 @@ internal static class SignCommand
         }
 
         Sign(result, signatures);
-        PlacedSignature[] placed = [.. signatures.Zip(file.Parts, (sig, part) => new PlacedSignature(inPlace ? part.SignatureOffset : 0, sig))];
+        PlacedSignature[] placed = [.. signatures.Zip(parts, (sig, part) => new PlacedSignature(inPlace ? part.SignatureOffset : 0, sig))];
         NewFile.Create(
             target,
             force,
             stream => SignedFile.Write(stream, inPlace ? path : null, placed),
             inPlace ? temporary => SignedFile.Check(temporary, placed) : null);
-        foreach ((SigStruct sig, MeasuredPart part) in signatures.Zip(file.Parts))
+        foreach ((SigStruct sig, MeasuredPart part) in signatures.Zip(parts))
         {
             Console.Out.WriteLine($"MRENCLAVE  {sig.EnclaveHash}{(part.Name is null ? "" : FileProblemException.Printable($" ({part.Name})"))}");
         }

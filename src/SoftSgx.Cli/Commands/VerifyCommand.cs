@@ -58,7 +58,7 @@ internal static class VerifyCommand
         }
 
         file = FileProblemException.Guard(path, () => file.Measure(result.GetValue(s_limit)));
-        List<Verdict> verdicts = [.. file.Parts.Select(part => Look(part, part == file.Chosen, result))];
+        List<Verdict> verdicts = [.. file.Signed.Select(part => Look(part, part == file.Chosen, result))];
         bool holds = verdicts.TrueForAll(static verdict => verdict.Holds);
         Console.Out.Write(result.GetValue(s_jsonOutput) ? Json(path, file, verdicts, holds) : Text(file, verdicts, holds));
         return holds ? 0 : 1;
@@ -101,9 +101,9 @@ internal static class VerifyCommand
         text.Append(CultureInfo.InvariantCulture, $"format    {FileProblemException.Printable(file.Image.Format)}\n");
         foreach (Verdict verdict in verdicts)
         {
-            if (verdicts.Count > 1)
+            if (file.Parts.Count > 1)
             {
-                string which = verdict.Part == file.Chosen ? ", which the current loader takes" : "";
+                string which = verdict.Part == file.Chosen ? ": what the current loader takes" : "";
                 text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(verdict.Part.Name!)}{which}\n");
             }
 

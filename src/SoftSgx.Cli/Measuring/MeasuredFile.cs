@@ -16,8 +16,17 @@ internal sealed record MeasuredPart(string? Name, EnclaveLayout? Layout, SigStru
 /// <param name="Parts">Every way in which it can be built; at least one.</param>
 internal sealed record MeasuredFile(EnclaveImage Image, IReadOnlyList<MeasuredPart> Parts)
 {
-    /// <summary>The one that the current loader takes.</summary>
-    internal MeasuredPart Chosen => Parts[Image.Variants.Count > 0 ? Image.ChosenVariant : 0];
+    /// <summary>The one that the current loader takes, or that its signature is for where a file does not tell which that is.</summary>
+    internal MeasuredPart Chosen => Best(Parts[Image.Variants.Count > 0 ? Image.ChosenVariant : 0].SignatureOffset);
+
+    /// <summary>
+    /// One part for each place that the file has for a signature. Where there are several layouts for one signature, because the file does
+    /// not tell which loader it is for, it is the one that the signature is for.
+    /// </summary>
+    internal IReadOnlyList<MeasuredPart> Signed => [.. Parts.Select(static part => part.SignatureOffset).Distinct().Select(Best)];
+
+    /// <summary>True if nothing tells which of several layouts the signature at a part's place is for.</summary>
+    internal bool IsAmbiguous(MeasuredPart part) => !IsSignedFor(part) && Parts.Count(other => other.SignatureOffset == part.SignatureOffset) > 1;
 
     /// <summary>Reads a file without measuring it.</summary>
     /// <exception cref="ImageException">It is not well-formed.</exception>
@@ -46,6 +55,19 @@ internal sealed record MeasuredFile(EnclaveImage Image, IReadOnlyList<MeasuredPa
 
         return this with { Parts = parts };
     }
+
+    private MeasuredPart Best(long place)
+    {
+        MeasuredPart usual = Parts[Image.Variants.Count > 0 ? Image.ChosenVariant : 0];
+        MeasuredPart[] candidates = [.. Parts.Where(part => part.SignatureOffset == place)];
+        return Array.Find(candidates, part => part == usual && IsSignedFor(part))
+            ?? Array.Find(candidates, IsSignedFor)
+            ?? Array.Find(candidates, part => part == usual)
+            ?? candidates[0];
+    }
+
+    private static bool IsSignedFor(MeasuredPart part) =>
+        part.Layout is not null && part.Signature is { } signature && signature.EnclaveHash == part.Measurement.MrEnclave;
 
     /// <summary>The part of that number, counted from 0.</summary>
     /// <exception cref="ImageException">There is none.</exception>

@@ -51,17 +51,20 @@ public static class SignedFile
         foreach (PlacedSignature placed in signatures)
         {
             SigStruct wanted = placed.Signature;
-            int index = Array.FindIndex(parts, part => part.Offset == placed.Offset);
-            if (index < 0 || parts[index].Signature is not { } found || !Bytes.Of(in found).SequenceEqual(Bytes.Of(in wanted)))
+            var candidates = Array.FindAll(parts, part => part.Offset == placed.Offset);
+            if (!Array.Exists(candidates, part => part.Signature is { } found && Bytes.Of(in found).SequenceEqual(Bytes.Of(in wanted))))
             {
                 throw new ImageException("the file changed while it was signed, or has no place for a signature");
             }
 
-            if (parts[index].Layout is { } layout
-                && EnclaveMeasurer.Measure(layout, new MeasureOptions { Limit = ulong.MaxValue }).MrEnclave != wanted.EnclaveHash)
+            EnclaveLayout[] layouts = [.. candidates.Select(static part => part.Layout).OfType<EnclaveLayout>()];
+            if (layouts.Length > 0 && !Array.Exists(layouts, layout => MeasuresTo(layout, wanted.EnclaveHash)))
             {
                 throw new ImageException("once signed it measures to something else: it changed meanwhile, or its signature lies in a measured page");
             }
         }
     }
+
+    private static bool MeasuresTo(EnclaveLayout layout, Hash256 wanted) =>
+        EnclaveMeasurer.Measure(layout, new MeasureOptions { Limit = ulong.MaxValue }).MrEnclave == wanted;
 }

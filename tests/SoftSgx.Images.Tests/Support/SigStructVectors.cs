@@ -12,25 +12,5 @@ internal static class SigStructVectors
 
     public static SigStruct Load(string file) => MemoryMarshal.Read<SigStruct>(File.ReadAllBytes(PathOf(file)));
 
-    private static string Folder()
-    {
-        for (DirectoryInfo? directory = new(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
-        {
-            if (!File.Exists(Path.Combine(directory.FullName, "SoftSgx.slnx")))
-            {
-                continue;
-            }
-
-            foreach (string candidate in new[] { "shared", "../shared" })
-            {
-                string path = Path.GetFullPath(Path.Combine(directory.FullName, candidate, "vectors", "sigstruct"));
-                if (Directory.Exists(path))
-                {
-                    return path;
-                }
-            }
-        }
-
-        throw new DirectoryNotFoundException("the vectors' directory 'shared' is neither in the checkout nor beside it");
-    }
+    private static string Folder() => Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct");
 }
