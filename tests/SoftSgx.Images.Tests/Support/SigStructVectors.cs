@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
+using SoftSgx.Images.Tests.Writers;
 
 namespace SoftSgx.Images.Tests;
 
