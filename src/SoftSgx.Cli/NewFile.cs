@@ -29,7 +29,8 @@ internal static class NewFile
         {
             FileProblemException.Guard(path, () =>
             {
-                using (FileStream file = new(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode }))
+                FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode };
+                using (FileStream file = new(temporary, options))
                 {
                     write(file);
                     file.Flush(flushToDisk: true);

@@ -47,7 +47,10 @@ internal static class DiffCommand
 
     internal static Command Create()
     {
-        Command command = new(Name, "Say which page and byte first differs between two enclaves, and how much.") { s_first, s_second, s_jsonOutput, s_limit, s_variant };
+        Command command = new(Name, "Say which page and byte first differs between two enclaves, and how much.")
+        {
+            s_first, s_second, s_jsonOutput, s_limit, s_variant,
+        };
         command.SetAction(static result => FileProblemException.Report(() => Run(result), Trouble));
         return command;
     }
@@ -123,7 +126,8 @@ internal static class DiffCommand
         ];
         return counts
             .Where(static count => count.Count > 0)
-            .Select(static count => string.Create(CultureInfo.InvariantCulture, $"{count.Count:N0} {(count.Count == 1 ? "page" : "pages")} {count.What}"));
+            .Select(static count =>
+                string.Create(CultureInfo.InvariantCulture, $"{count.Count:N0} {(count.Count == 1 ? "page" : "pages")} {count.What}"));
     }
 
     private static string Json(Side a, Side b, bool isSame, EnclaveComparison? comparison, IReadOnlyList<FieldDifference> fields) =>

@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
 using SoftSgx.Cli.Measuring;
 using SoftSgx.Cli.Options;
 using SoftSgx.Images;
@@ -37,8 +36,7 @@ internal static class MeasureCommand
         Exit status: 0; 1 if the file cannot be read, is damaged, or describes no enclave that can be built; 2 for wrong options.
         """;
 
-    /// <summary>EPIPE, which .NET keeps as it is.</summary>
-    private const int BrokenPipe = 32;
+    private const int OutputBuffer = 1 << 16;
 
     private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true };
 
@@ -97,26 +95,19 @@ internal static class MeasureCommand
 
     private static int Trace(string path, EnclaveLayout layout, ulong limit, bool summary, bool json)
     {
-        try
+        using ProgressLine progress = new();
+        using Stream output = new BufferedStream(Console.OpenStandardOutput(), OutputBuffer);
+        if (summary)
         {
-            using ProgressLine progress = new();
-            using Stream output = new BufferedStream(new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0), 1 << 16);
-            if (summary)
-            {
-                FileProblemException.Guard(path, () => RunSummary.Write(output, layout));
-            }
+            FileProblemException.Guard(path, () => RunSummary.Write(output, layout));
+        }
 
-            MeasureOptions options = new() { Limit = limit, Trace = summary ? null : new OperationTrace(output, json), Progress = progress.Report };
-            EnclaveMeasurement measured = FileProblemException.Guard(path, () => EnclaveMeasurer.Measure(layout, options));
-            output.Write(Encoding.ASCII.GetBytes(
-                json ? $"{{\"op\":\"MRENCLAVE\",\"mrEnclave\":\"{measured.MrEnclave}\"}}\n" : $"MRENCLAVE {measured.MrEnclave}\n"));
-            return 0;
-        }
-        catch (Exception e) when ((e.InnerException ?? e) is IOException { HResult: BrokenPipe })
-        {
-            // Whoever read the lines has seen enough of them.
-            return 1;
-        }
+        IMeasurementTrace? trace = summary ? null : new OperationTrace(output, json);
+        MeasureOptions options = new() { Limit = limit, Trace = trace, Progress = progress.Report };
+        EnclaveMeasurement measured = FileProblemException.Guard(path, () => EnclaveMeasurer.Measure(layout, options));
+        string digest = measured.MrEnclave.ToString();
+        output.Write(Encoding.ASCII.GetBytes(json ? $"{{\"op\":\"MRENCLAVE\",\"mrEnclave\":\"{digest}\"}}\n" : $"MRENCLAVE {digest}\n"));
+        return 0;
     }
 
     private static string Text(MeasuredFile file)
@@ -127,7 +118,8 @@ internal static class MeasureCommand
         {
             if (file.Parts.Count > 1)
             {
-                text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(part.Name!)}{(part == file.Chosen ? ": what the other commands go by" : "")}\n");
+                string which = part == file.Chosen ? ": what the other commands go by" : "";
+                text.Append(CultureInfo.InvariantCulture, $"\n{FileProblemException.Printable(part.Name!)}{which}\n");
             }
 
             Append(text, part);

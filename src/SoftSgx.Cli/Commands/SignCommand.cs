@@ -39,23 +39,43 @@ internal static class SignCommand
         Exit status: 0; 1 if a file cannot be read or written, or key and signature do not fit; 2 for wrong options.
         """;
 
-    private static readonly Argument<string> s_file = new("file") { Description = "An enclave's file, or a SIGSTRUCT to be signed anew.", HelpName = "FILE" };
+    private static readonly Argument<string> s_file = new("file")
+    {
+        Description = "An enclave's file, or a SIGSTRUCT to be signed anew.",
+        HelpName = "FILE",
+    };
 
     private static readonly Option<string?> s_key = new("--key") { Description = "The private key.", HelpName = "FILE.pem" };
 
     private static readonly Option<string?> s_passphrase = PassphraseFile.CreateOption("The key's passphrase is the first line of a file.");
 
-    private static readonly Option<string?> s_out = new("--out") { Description = "Where the signed enclave, or the SIGSTRUCT, goes.", HelpName = "FILE" };
+    private static readonly Option<string?> s_out = new("--out")
+    {
+        Description = "Where the signed enclave, or the SIGSTRUCT, goes.",
+        HelpName = "FILE",
+    };
 
     private static readonly Option<bool> s_force = new("--force") { Description = "Replace a file that is there already." };
 
     private static readonly Option<bool> s_detached = new("--detached") { Description = "Write the SIGSTRUCT alone." };
 
-    private static readonly Option<string?> s_digestOut = new("--digest-out") { Description = "Write what has to be signed, and sign nothing.", HelpName = "FILE" };
+    private static readonly Option<string?> s_digestOut = new("--digest-out")
+    {
+        Description = "Write what has to be signed, and sign nothing.",
+        HelpName = "FILE",
+    };
 
-    private static readonly Option<string?> s_digestIn = new("--digest-in") { Description = "What was signed, as --digest-out wrote it.", HelpName = "FILE" };
+    private static readonly Option<string?> s_digestIn = new("--digest-in")
+    {
+        Description = "What was signed, as --digest-out wrote it.",
+        HelpName = "FILE",
+    };
 
-    private static readonly Option<string?> s_signature = new("--signature") { Description = "A signature that was made elsewhere.", HelpName = "FILE" };
+    private static readonly Option<string?> s_signature = new("--signature")
+    {
+        Description = "A signature that was made elsewhere.",
+        HelpName = "FILE",
+    };
 
     private static readonly Option<string?> s_publicKey = new("--public-key") { Description = "Whose signature that is.", HelpName = "FILE.pem" };
 
@@ -118,13 +138,16 @@ internal static class SignCommand
         if (parts.Count > 1 && (isInTwoSteps || !inPlace))
         {
             throw new FileProblemException(
-                path, $"it has {parts.Count} metadata blocks, each with a signature of its own: choose one with --variant (the loader's is {file.Image.ChosenVariant})");
+                path,
+                $"it has {parts.Count} metadata blocks, each with a signature of its own: "
+                    + $"choose one with --variant (the loader's is {file.Image.ChosenVariant})");
         }
 
         if (parts.Any(file.IsAmbiguous))
         {
             throw new FileProblemException(
-                path, $"it does not tell for which loader it is: choose one of the {file.Parts.Count} layouts with --variant (softsgx measure names them)");
+                path,
+                $"it does not tell for which loader it is: choose one of the {file.Parts.Count} layouts with --variant (softsgx measure names them)");
         }
 
         SigStruct[] signatures = [.. parts.Select(part => ToBeSigned(result, path, file.Image, part))];
@@ -167,7 +190,8 @@ internal static class SignCommand
                 digestPath, () => SigStructSigner.FromSignedBytes(SmallFile.Read(digestPath, SigStructSigner.SignedLength)));
             return given.EnclaveHash == mrEnclave
                 ? given
-                : throw new FileProblemException(digestPath, $"it is of another enclave, of MRENCLAVE {given.EnclaveHash}; {path} measures to {mrEnclave}");
+                : throw new FileProblemException(
+                    digestPath, $"it is of another enclave, of MRENCLAVE {given.EnclaveHash}; {path} measures to {mrEnclave}");
         }
 
         SigStruct sig = part.Signature is { } old && old.Header.AsReadOnlySpan().SequenceEqual(SigStruct.HeaderConstant)

@@ -43,7 +43,10 @@ internal static class VerifyCommand
 
     internal static Command Create()
     {
-        Command command = new(Name, "Check an enclave's signature, and that it is for this enclave.") { s_file, s_mrSigner, s_mrEnclave, s_jsonOutput, s_limit };
+        Command command = new(Name, "Check an enclave's signature, and that it is for this enclave.")
+        {
+            s_file, s_mrSigner, s_mrEnclave, s_jsonOutput, s_limit,
+        };
         command.SetAction(static result => FileProblemException.Report(() => Run(result)));
         return command;
     }

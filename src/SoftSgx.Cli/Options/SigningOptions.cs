@@ -55,7 +55,8 @@ internal static class SigningOptions
     /// <summary>All of them.</summary>
     internal static IReadOnlyList<Option> All { get; } =
     [
-        s_attributes, s_attributesMask, s_xfrm, s_xfrmMask, s_miscSelect, s_miscMask, s_product, s_svn, s_family, s_extended, s_date, s_debug, s_noDebug,
+        s_attributes, s_attributesMask, s_xfrm, s_xfrmMask, s_miscSelect, s_miscMask,
+        s_product, s_svn, s_family, s_extended, s_date, s_debug, s_noDebug,
     ];
 
     /// <summary>Says what does not go together.</summary>

@@ -115,7 +115,8 @@ public static class EnclaveMeasurer
             if (_announced > _pageLimit)
             {
                 throw new ImageException(
-                    $"the enclave has more than 0x{_options.Limit:x} bytes of pages, as of the page at offset 0x{run.Offset:x} ({run.Name}); a higher limit lets it be measured");
+                    $"the enclave has more than 0x{_options.Limit:x} bytes of pages, as of the page at offset 0x{run.Offset:x} ({run.Name}); "
+                        + "a higher limit lets it be measured");
             }
         }
 

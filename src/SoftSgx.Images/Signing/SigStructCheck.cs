@@ -34,19 +34,21 @@ public static class SigStructCheck
         bool hasQ2 = isSigned && Number(in sig.Q2) == q2;
         bool kss = (sig.Attributes.Flags & sig.AttributeMask.Flags & AttributeFlags.KSS) != 0;
         bool mayHaveKss = kss || (sig.AttributeMask.Flags & AttributeFlags.KSS) == 0;
+        bool hasFamily = mayHaveKss || sig.IsvFamilyId.IsZero;
+        bool hasVendor = sig.Vendor is 0 or SigStruct.VendorIntel;
 
         return
         [
             Constant("header", sig.Header.AsReadOnlySpan(), SigStruct.HeaderConstant),
-            new("vendor", sig.Vendor is 0 or SigStruct.VendorIntel, $"0x{sig.Vendor:x}{(sig.Vendor is 0 or SigStruct.VendorIntel ? "" : ", neither 0 nor Intel's 0x8086")}"),
+            new("vendor", hasVendor, $"0x{sig.Vendor:x}{(hasVendor ? "" : ", neither 0 nor Intel's 0x8086")}"),
             Constant("header2", sig.Header2.AsReadOnlySpan(), SigStruct.Header2Constant),
             new("exponent", sig.Exponent == SigStruct.RequiredExponent, $"{sig.Exponent}"),
             Reserved(in sig),
             new("modulus", hasModulus, hasModulus ? $"{ModulusBits} bits" : "no modulus of RSA-3072"),
-            new("signature", isSigned, isSigned ? "RSA-3072, SHA-256, over header and body" : "it is none of this header and body by this key"),
+            new("signature", isSigned, isSigned ? "RSA-3072 with SHA-256, of header and body" : "not of this header and body by this key"),
             new("q1", hasQ1, hasQ1 ? "the quotient of the signature's square" : "not the quotient of the signature's square"),
             new("q2", hasQ2, hasQ2 ? "the quotient of its cube" : "not the quotient of its cube"),
-            new("family-id", mayHaveKss || sig.IsvFamilyId.IsZero, mayHaveKss || sig.IsvFamilyId.IsZero ? "zero, or with KSS" : "not zero, and KSS is not allowed"),
+            new("family-id", hasFamily, hasFamily ? "zero, or with KSS" : "not zero, and KSS is not allowed"),
         ];
     }
 

@@ -112,7 +112,9 @@ public static class SigStructSigner
 
     /// <summary>Fills in a signature that was made elsewhere.</summary>
     /// <param name="sig">The structure that was signed.</param>
-    /// <param name="signature">PKCS #1 v1.5 with SHA-256 over <see cref="SignedBytes"/>: 384 bytes, big-endian, as openssl and HSMs give it.</param>
+    /// <param name="signature">
+    /// PKCS #1 v1.5 with SHA-256 over <see cref="SignedBytes"/>: 384 bytes, big-endian, as openssl and HSMs give it.
+    /// </param>
     /// <param name="key">Whose signature it is.</param>
     /// <exception cref="ImageException">It is no signature of this structure by this key.</exception>
     public static void Merge(ref SigStruct sig, ReadOnlySpan<byte> signature, SigningKey key)
@@ -126,7 +128,8 @@ public static class SigStructSigner
         if (!TryMerge(ref sig, signature, key))
         {
             throw new ImageException(
-                "it is no signature by this key of what is to be signed: PKCS #1 v1.5 with SHA-256 is needed, over the very bytes that --digest-out gave");
+                "it is no signature by this key of what is to be signed: PKCS #1 v1.5 with SHA-256 is needed, "
+                    + "over the very bytes that --digest-out gave");
         }
     }
 

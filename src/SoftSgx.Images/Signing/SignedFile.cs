@@ -60,7 +60,8 @@ public static class SignedFile
             EnclaveLayout[] layouts = [.. candidates.Select(static part => part.Layout).OfType<EnclaveLayout>()];
             if (layouts.Length > 0 && !Array.Exists(layouts, layout => MeasuresTo(layout, wanted.EnclaveHash)))
             {
-                throw new ImageException("once signed it measures to something else: it changed meanwhile, or its signature lies in a measured page");
+                throw new ImageException(
+                    "once signed it measures to something else: it changed meanwhile, or its signature lies in a measured page");
             }
         }
     }

@@ -22,7 +22,8 @@ public sealed class SigningKey : IDisposable
 
         if (!parameters.Exponent.AsSpan().TrimStart((byte)0).SequenceEqual([(byte)SigStruct.RequiredExponent]))
         {
-            throw new ImageException("the key's public exponent is not 3: softsgx keygen makes such a key, and so does  openssl genrsa -3 3072");
+            throw new ImageException(
+                "the key's public exponent is not 3: softsgx keygen makes such a key, and so does  openssl genrsa -3 3072");
         }
 
         modulus.CopyTo(Modulus.AsSpan());
