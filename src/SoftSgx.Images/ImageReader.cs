@@ -34,7 +34,8 @@ public static class ImageReader
 
         byte[] magic = new byte[Math.Min(MagicLength, source.Length)];
         source.ReadExactly(0, magic, "the file");
-        if (kind == ImageKind.Sgxs || (kind == ImageKind.Unknown && (magic.AsSpan().StartsWith(SgxsReader.ECreate) || magic.AsSpan().StartsWith(SgxsReader.Unsized))))
+        bool isStream = magic.AsSpan().StartsWith(SgxsReader.ECreate) || magic.AsSpan().StartsWith(SgxsReader.Unsized);
+        if (kind == ImageKind.Sgxs || (kind == ImageKind.Unknown && isStream))
         {
             return SgxsReader.Read(source);
         }
@@ -88,7 +89,9 @@ public static class ImageReader
         return elf.Section(SelftestReader.TcsSection) is not null
             ? SelftestReader.Read(elf)
             : throw new ImageException(
-                0, $"it is an ELF file, but no enclave: it has none of the sections {SdkElfReader.SectionName}, {OpenEnclaveProperties.SectionName}, {SelftestReader.TcsSection}");
+                0,
+                $"it is an ELF file, but no enclave: it has none of the sections {SdkElfReader.SectionName}, "
+                    + $"{OpenEnclaveProperties.SectionName}, {SelftestReader.TcsSection}");
     }
 
     private static EnclaveImage ReadAs(ImageBytes bytes, ImageKind kind)
@@ -102,7 +105,8 @@ public static class ImageReader
                 return SdkPeReader.Read(bytes);
             case ImageKind.OpenEnclave:
                 ElfFile open = Elf(bytes);
-                return OpenEnclaveReader.Read(open, open.Section(OpenEnclaveProperties.SectionName) ?? throw Missing(OpenEnclaveProperties.SectionName));
+                return OpenEnclaveReader.Read(
+                    open, open.Section(OpenEnclaveProperties.SectionName) ?? throw Missing(OpenEnclaveProperties.SectionName));
             case ImageKind.KernelSelftest:
                 return SelftestReader.Read(Elf(bytes));
             case ImageKind.GramineManifest:

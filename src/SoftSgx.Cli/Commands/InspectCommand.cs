@@ -57,8 +57,12 @@ internal static class InspectCommand
 
     internal static Command Create()
     {
-        Command command = new(Name, "Say what an enclave file, a signature, a report or a quote contains.") { s_file, s_json, s_as, s_variant };
-        command.SetAction(static result => Run(result.GetValue(s_file)!, result.GetValue(s_as), result.GetValue(s_variant), result.GetValue(s_json)));
+        Command command = new(Name, "Say what an enclave file, a signature, a report or a quote contains.")
+        {
+            s_file, s_json, s_as, s_variant,
+        };
+        command.SetAction(
+            static result => Run(result.GetValue(s_file)!, result.GetValue(s_as), result.GetValue(s_variant), result.GetValue(s_json)));
         return command;
     }
 
@@ -103,7 +107,8 @@ internal static class InspectCommand
         if (format is null)
         {
             result.AddError(string.Create(
-                CultureInfo.InvariantCulture, $"'{text}' is no kind: {string.Join(", ", ImageFormat.All.Select(static format => format.Name))}."));
+                CultureInfo.InvariantCulture,
+                $"'{text}' is no kind: {string.Join(", ", ImageFormat.All.Select(static format => format.Name))}."));
         }
 
         return format?.Kind ?? ImageKind.Unknown;

@@ -4,7 +4,9 @@ using SoftSgx.Images;
 
 namespace SoftSgx.Cli.Images;
 
-/// <summary>An image for scripts. Addresses and sizes in bytes are hexadecimal texts, since they can have more bits than a JSON number.</summary>
+/// <summary>
+/// An image for scripts. Addresses and sizes in bytes are hexadecimal texts, since they can have more bits than a JSON number.
+/// </summary>
 internal static class InspectJson
 {
     // Written out now and then, so that a long layout needs no memory.

@@ -90,7 +90,8 @@ internal static class InspectText
             pages.Add(run);
             progress?.Report((double)run.End / layout.Size);
             text.WriteLine(
-                $"  {Hex(run.Offset),-14} {run.PageCount,10}  {TypeOf(run),-4}  {PermissionsOf(run),-4}  {MeasuredOf(run.MeasuredChunks),-8}  {run.Name}");
+                $"  {Hex(run.Offset),-14} {run.PageCount,10}  {TypeOf(run),-4}  {PermissionsOf(run),-4}  "
+                    + $"{MeasuredOf(run.MeasuredChunks),-8}  {run.Name}");
         }
 
         foreach (AddressRange range in reserved.Skip(next))

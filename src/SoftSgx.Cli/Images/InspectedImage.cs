@@ -10,7 +10,8 @@ namespace SoftSgx.Cli.Images;
 /// <param name="Shown">Number of the variant shown.</param>
 /// <param name="Layout">The layout shown.</param>
 /// <param name="Reserved">Its ranges without pages.</param>
-internal sealed record InspectedImage(string File, EnclaveImage Image, int Shown, EnclaveLayout? Layout, IReadOnlyList<AddressRange> Reserved)
+internal sealed record InspectedImage(
+    string File, EnclaveImage Image, int Shown, EnclaveLayout? Layout, IReadOnlyList<AddressRange> Reserved)
 {
     internal static InspectedImage Of(string file, EnclaveImage image, int? variant)
     {
@@ -27,7 +28,9 @@ internal sealed record InspectedImage(string File, EnclaveImage Image, int Shown
         return number >= 0 && number < image.Variants.Count
             ? new InspectedImage(file, image, number, image.Variants[number].Layout, image.Variants[number].Reserved)
             : throw new ImageException(string.Create(
-                CultureInfo.InvariantCulture, $"it has no variant {number}: there {(image.Variants.Count > 1 ? $"are {image.Variants.Count}, from 0 on" : "is one, 0")}"));
+                CultureInfo.InvariantCulture,
+                $"it has no variant {number}: there "
+                    + $"{(image.Variants.Count > 1 ? $"are {image.Variants.Count}, from 0 on" : "is one, 0")}"));
     }
 
     /// <summary>The image as a reviewer gets it: with the layout and signature shown.</summary>

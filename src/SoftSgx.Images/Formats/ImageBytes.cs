@@ -4,7 +4,9 @@ using System.Text;
 
 namespace SoftSgx.Images;
 
-/// <summary>A file's bytes, of which nothing is read that is not there: every access names what it wants and says where it is missing.</summary>
+/// <summary>
+/// A file's bytes, of which nothing is read that is not there: every access names what it wants and says where it is missing.
+/// </summary>
 internal sealed class ImageBytes(ReadOnlyMemory<byte> bytes)
 {
     /// <summary>The longest name that is read: tables of a hostile file can have thousands of names that share their bytes.</summary>
@@ -58,5 +60,7 @@ internal sealed class ImageBytes(ReadOnlyMemory<byte> bytes)
 
     /// <summary>True if the text at a place is that one, and ends there.</summary>
     internal bool IsName(ulong offset, ReadOnlySpan<byte> name) =>
-        Has(offset, (ulong)name.Length + 1) && bytes.Span.Slice((int)offset, name.Length).SequenceEqual(name) && bytes.Span[(int)offset + name.Length] == 0;
+        Has(offset, (ulong)name.Length + 1)
+            && bytes.Span.Slice((int)offset, name.Length).SequenceEqual(name)
+            && bytes.Span[(int)offset + name.Length] == 0;
 }

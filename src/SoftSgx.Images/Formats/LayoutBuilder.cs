@@ -8,15 +8,17 @@ namespace SoftSgx.Images;
 /// Collects the pages of an enclave in the order of building, and refuses what cannot be built: pages that are not aligned, lie outside
 /// the enclave, or are added twice; and more runs than a file has reason to ask for.
 /// </summary>
-internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
+internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize, int mostRuns = LayoutBuilder.MaximumRuns)
 {
     /// <summary>
-    /// The most runs of pages, and the most reserved ranges, of a layout that is held in memory: some 20,000 threads. A few bytes of a
-    /// file can ask for any number of repetitions.
+    /// The most runs of pages, and the most reserved ranges, of all layouts of a file that are held in memory: some 20,000 threads. A
+    /// few bytes of a file can ask for any number of repetitions.
     /// </summary>
     internal const int MaximumRuns = 1 << 17;
 
-    /// <summary>The largest enclave: CPUID leaf 0x12 gives its size as a power of two, and addresses have 57 bits with five levels of pages.</summary>
+    /// <summary>
+    /// The largest enclave: CPUID leaf 0x12 gives its size as a power of two, and addresses have 57 bits with five levels of pages.
+    /// </summary>
     internal const ulong MaximumSize = 1UL << 56;
 
     private const ulong Page = PageContent.PageSize;
@@ -33,7 +35,8 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
     {
         if (size < Page || size > MaximumSize || !BitOperations.IsPow2(size))
         {
-            throw new ImageException(where, $"the enclave's size {FactList.Hex(size)} is no power of two from 0x1000 to {FactList.Hex(MaximumSize)}");
+            throw new ImageException(
+                where, $"the enclave's size {FactList.Hex(size)} is no power of two from 0x1000 to {FactList.Hex(MaximumSize)}");
         }
     }
 
@@ -43,9 +46,10 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
     internal void Add(long where, PageRun run)
     {
         CheckRange(where, run.Offset, run.PageCount, run.Name);
-        if (_runs.Count >= MaximumRuns)
+        if (_runs.Count >= mostRuns)
         {
-            throw new ImageException(where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {MaximumRuns} runs of pages"));
+            throw new ImageException(
+                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {mostRuns} runs of pages"));
         }
 
         _runs.Add(run);
@@ -60,10 +64,10 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
         }
 
         CheckRange(where, offset, pages, name);
-        if (_reserved.Count >= MaximumRuns)
+        if (_reserved.Count >= mostRuns)
         {
             throw new ImageException(
-                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {MaximumRuns} reserved ranges"));
+                where, string.Create(CultureInfo.InvariantCulture, $"the layout has more than {mostRuns} reserved ranges"));
         }
 
         _reserved.Add(new AddressRange(offset, pages, name, use));
@@ -79,7 +83,8 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
             if (sorted[i - 1].End > sorted[i].Offset)
             {
                 throw new ImageException(
-                    $"the page at {FactList.Hex(sorted[i].Offset)} of the enclave is added twice: {sorted[i - 1].Name}, and {sorted[i].Name}");
+                    $"the page at {FactList.Hex(sorted[i].Offset)} of the enclave is added twice: {sorted[i - 1].Name}, and "
+                        + $"{sorted[i].Name}");
             }
         }
 
@@ -96,7 +101,8 @@ internal sealed class LayoutBuilder(ulong size, uint ssaFrameSize)
         if (pages == 0 || offset >= size || pages > (size - offset) / Page)
         {
             throw new ImageException(
-                where, $"{name} ({FactList.Hex(pages)} pages at {FactList.Hex(offset)}) reaches beyond the enclave's size {FactList.Hex(size)}");
+                where,
+                $"{name} ({FactList.Hex(pages)} pages at {FactList.Hex(offset)}) reaches beyond the enclave's size {FactList.Hex(size)}");
         }
     }
 

@@ -29,7 +29,8 @@ internal sealed class PatchedBytes
 
         if (!_bytes.Has(offset, (ulong)replacement.Length))
         {
-            throw new ImageException(where, $"a patch of {replacement.Length} bytes at {FactList.Hex(offset)} reaches beyond the end of the file");
+            throw new ImageException(
+                where, $"a patch of {replacement.Length} bytes at {FactList.Hex(offset)} reaches beyond the end of the file");
         }
 
         // Patches of a real file are disjoint, so together they are no longer than the file.

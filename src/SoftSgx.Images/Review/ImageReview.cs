@@ -74,16 +74,20 @@ public static class ImageReview
         AttributeFlags mask = signature.AttributeMask.Flags;
         if (!mask.HasFlag(AttributeFlags.DEBUG))
         {
-            yield return new ReviewWarning(ReviewWarning.DebugAllowed, "ATTRIBUTEMASK leaves DEBUG open: the enclave may be run in debug mode, where its memory can be read and written");
+            yield return new ReviewWarning(
+                ReviewWarning.DebugAllowed,
+                "ATTRIBUTEMASK leaves DEBUG open: the enclave may be run in debug mode, where its memory can be read and written");
         }
         else if (flags.HasFlag(AttributeFlags.DEBUG))
         {
-            yield return new ReviewWarning(ReviewWarning.DebugAllowed, "it is a debug enclave: its memory can be read and written from outside");
+            yield return new ReviewWarning(
+                ReviewWarning.DebugAllowed, "it is a debug enclave: its memory can be read and written from outside");
         }
 
         if (Asks(AttributeFlags.PROVISIONKEY))
         {
-            yield return new ReviewWarning(ReviewWarning.ProvisionKey, "it asks for PROVISIONKEY: it can tell one machine from another, across owners");
+            yield return new ReviewWarning(
+                ReviewWarning.ProvisionKey, "it asks for PROVISIONKEY: it can tell one machine from another, across owners");
         }
 
         if (Asks(AttributeFlags.EINITTOKEN_KEY))
@@ -93,16 +97,26 @@ public static class ImageReview
 
         if (signature.IsvSvn == 0)
         {
-            yield return new ReviewWarning(ReviewWarning.SvnZero, "ISVSVN is 0: no older version can be told from it, and it will stay able to unseal what older ones sealed");
+            yield return new ReviewWarning(
+                ReviewWarning.SvnZero,
+                "ISVSVN is 0: no version before it can be told from it, by sealing keys or by who checks its reports");
         }
 
-        if (!StructureFacts.TryDate(signature.Date, out DateOnly date))
+        if (signature.Date == 0)
+        {
+            yield return new ReviewWarning(ReviewWarning.OddDate, "DATE is 0, as builds set it that can be reproduced on another day");
+        }
+        else if (!StructureFacts.TryDate(signature.Date, out DateOnly date))
         {
             yield return new ReviewWarning(ReviewWarning.OddDate, $"DATE {FactList.Hex(signature.Date)} is no date");
         }
         else if (date < s_firstDate || date > today)
         {
-            yield return new ReviewWarning(ReviewWarning.OddDate, string.Create(CultureInfo.InvariantCulture, $"DATE {date:yyyy-MM-dd} lies {(date > today ? "in the future" : "before there was SGX")}"));
+            yield return new ReviewWarning(
+                ReviewWarning.OddDate,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"DATE {date:yyyy-MM-dd} lies {(date > today ? "in the future" : "before there was SGX")}"));
         }
 
         bool Asks(AttributeFlags flag) => flags.HasFlag(flag) && mask.HasFlag(flag);
@@ -114,7 +128,10 @@ public static class ImageReview
         : !Bytes.Of(in value.Header2).SequenceEqual(SigStruct.Header2Constant) ? "HEADER2 is wrong"
         : value.Vendor is not 0 and not SigStruct.VendorIntel ? "VENDOR is neither 0 nor 0x8086"
         : value.Exponent != SigStruct.RequiredExponent ? "EXPONENT is not 3"
-        : !Bytes.IsZero(in value.Reserved1) || !Bytes.IsZero(in value.Reserved2) || !Bytes.IsZero(in value.Reserved3) || !Bytes.IsZero(in value.Reserved4)
+        : !Bytes.IsZero(in value.Reserved1)
+            || !Bytes.IsZero(in value.Reserved2)
+            || !Bytes.IsZero(in value.Reserved3)
+            || !Bytes.IsZero(in value.Reserved4)
             ? "a reserved field is not zero"
             : null;
 }

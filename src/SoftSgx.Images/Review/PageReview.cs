@@ -38,13 +38,15 @@ public sealed class PageReview
     {
         if (_writablePages > 0)
         {
-            yield return new ReviewWarning(ReviewWarning.WritableExecutable, $"{_writablePages} pages are writable and executable: {string.Join(", ", _writable)}");
+            yield return new ReviewWarning(
+                ReviewWarning.WritableExecutable, $"{_writablePages} pages are writable and executable: {string.Join(", ", _writable)}");
         }
 
         if (_unmeasuredPages > 0)
         {
             yield return new ReviewWarning(
-                ReviewWarning.UnmeasuredExecutable, $"{_unmeasuredPages} executable pages are not measured, or not wholly: {string.Join(", ", _unmeasured)}");
+                ReviewWarning.UnmeasuredExecutable,
+                $"{_unmeasuredPages} executable pages are not measured, or not wholly: {string.Join(", ", _unmeasured)}");
         }
     }
 

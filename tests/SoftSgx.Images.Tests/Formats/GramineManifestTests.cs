@@ -41,7 +41,8 @@ public sealed class GramineManifestTests
         Assert.Equal("512M", StructureReaderTests.Value(facts, "sgx.enclave_size"));
         Assert.Equal("a \"quoted\" é", StructureReaderTests.Value(facts, "loader.argv[1]"));
         Assert.Equal(("file:libc.so", "bb66"), (image.Facts[1].Facts[1].Name, image.Facts[1].Facts[1].Text));
-        Assert.Equal([ReviewWarning.DebugAllowed, ReviewWarning.InsecureSetting], image.FormatWarnings.Select(static warning => warning.Code));
+        Assert.Equal(
+            [ReviewWarning.DebugAllowed, ReviewWarning.InsecureSetting], image.FormatWarnings.Select(static warning => warning.Code));
     }
 
     [Theory]
@@ -60,6 +61,7 @@ public sealed class GramineManifestTests
     [Fact]
     public void Nesting_has_an_end() => Assert.Contains(
         "nested",
-        Assert.Throws<ImageException>(() => ImageFiles.Read(Encoding.UTF8.GetBytes($"libos.entrypoint = {new string('[', 100_000)}"))).Message,
+        Assert.Throws<ImageException>(
+            () => ImageFiles.Read(Encoding.UTF8.GetBytes($"libos.entrypoint = {new string('[', 100_000)}"))).Message,
         StringComparison.Ordinal);
 }

@@ -80,7 +80,8 @@ public sealed class OpenEnclaveTests
     [Fact]
     public void Old_releases_have_two_pages_of_thread_data_and_clear_the_ELF_header()
     {
-        EnclaveImage image = ImageFiles.Read(new OpenEnclaveWriter { Configuration = 24, Symbols = ["_enclave_rva", "_reloc_rva", "_reloc_size"] }.Build());
+        EnclaveImage image = ImageFiles.Read(
+            new OpenEnclaveWriter { Configuration = 24, Symbols = ["_enclave_rva", "_reloc_rva", "_reloc_size"] }.Build());
         Assert.Equal(["Open Enclave 0.8 to 0.10", "Open Enclave 0.6 and 0.7"], image.Variants.Select(static variant => variant.Name));
         byte[] recent = ImageFiles.Page(image.Layout!.Runs.First(static run => run.PageType == PageType.PT_TCS), 0);
         byte[] oldest = ImageFiles.Page(image.Variants[1].Layout!.Runs.First(static run => run.PageType == PageType.PT_TCS), 0);
@@ -97,13 +98,16 @@ public sealed class OpenEnclaveTests
     {
         foreach (OpenEnclaveWriter writer in new OpenEnclaveWriter[]
         {
-            new() { HeapPages = ulong.MaxValue }, new() { StackPages = ulong.MaxValue / 2 }, new() { Threads = 1UL << 60 }, new() { HeapPages = 1UL << 45 },
+            new() { HeapPages = ulong.MaxValue }, new() { StackPages = ulong.MaxValue / 2 }, new() { Threads = 1UL << 60 },
+            new() { HeapPages = 1UL << 45 },
         })
         {
             Assert.NotNull(Assert.Throws<ImageException>(() => ImageFiles.Read(writer.Build())).Offset);
         }
 
         Assert.Contains(
-            "runs of pages", Assert.Throws<ImageException>(() => ImageFiles.Read(new OpenEnclaveWriter { Threads = 100_000 }.Build())).Message, StringComparison.Ordinal);
+            "runs of pages",
+            Assert.Throws<ImageException>(() => ImageFiles.Read(new OpenEnclaveWriter { Threads = 100_000 }.Build())).Message,
+            StringComparison.Ordinal);
     }
 }

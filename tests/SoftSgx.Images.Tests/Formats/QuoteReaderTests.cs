@@ -8,7 +8,8 @@ public sealed class QuoteReaderTests
     {
         ByteWriter quote = new();
         quote.At(0, 436 + 680);
-        return quote.U16(0, 2).U16(2, 1).U32(4, 0x0b2c).U16(8, 7).Put(48, StructureReaderTests.ReportBytes().AsSpan(0, 384)).U32(432, 680).ToArray();
+        return quote.U16(0, 2).U16(2, 1).U32(4, 0x0b2c).U16(8, 7).Put(48, StructureReaderTests.ReportBytes().AsSpan(0, 384)).U32(432, 680)
+            .ToArray();
     }
 
     internal static byte[] TrustDomain(int version)
@@ -73,6 +74,7 @@ public sealed class QuoteReaderTests
         byte[] longer = [.. quote];
         longer[436 + 128 + 384 + 64] = 0xff;
         longer[436 + 128 + 384 + 65] = 0xff;
-        Assert.Contains("authentication data", Assert.Throws<ImageException>(() => ImageFiles.Read(longer)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "authentication data", Assert.Throws<ImageException>(() => ImageFiles.Read(longer)).Message, StringComparison.Ordinal);
     }
 }

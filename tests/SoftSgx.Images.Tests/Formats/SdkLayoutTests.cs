@@ -12,7 +12,9 @@ public sealed class SdkLayoutTests
     private const ulong Rwx = 0x207;
 
     private static (ulong Offset, ulong Pages, ulong Flags, bool Measured)[] Table(EnclaveImage image) =>
-        [.. image.Layout!.Runs.Select(static run => (run.Offset, run.PageCount, (ulong)run.Flags, run.MeasuredChunks == PageRun.AllChunks))];
+        [
+            .. image.Layout!.Runs.Select(
+                static run => (run.Offset, run.PageCount, (ulong)run.Flags, run.MeasuredChunks == PageRun.AllChunks))];
 
     [Fact]
     public void Segments_come_first_then_the_entries_in_order()
@@ -22,7 +24,8 @@ public sealed class SdkLayoutTests
         Assert.Equal((0x100000UL, 1U), (image.Layout!.Size, image.Layout.SsaFrameSize));
         Assert.Equal(
             [
-                (0x0, 2, Rx, true), (0x2000, 2, Rw, true), (0x4000, 2, Rw, true), (0x6000, 4, Rw, false), (0xb000, 2, Rw, true), (0xd000, 1, 0x100, true),
+                (0x0, 2, Rx, true), (0x2000, 2, Rw, true), (0x4000, 2, Rw, true), (0x6000, 4, Rw, false), (0xb000, 2, Rw, true),
+                (0xd000, 1, 0x100, true),
                 (0xe000, 2, Rw, true), (0x10000, 1, Rw, true),
             ],
             Table(image));
@@ -46,7 +49,8 @@ public sealed class SdkLayoutTests
     {
         byte[] file = SdkWriter.Elf(new SdkWriter().Usual(0x6000, 0).Block());
         ulong code = (ulong)file.AsSpan().IndexOf(SdkWriter.Pattern(0x1900, 1));
-        EnclaveImage image = ImageFiles.Read(SdkWriter.Elf(new SdkWriter().Usual(0x6000, 0).Patch(code + 0xffe, [1, 2, 3, 4]).Patch(code + 0x1000, [9]).Block()));
+        EnclaveImage image = ImageFiles.Read(
+            SdkWriter.Elf(new SdkWriter().Usual(0x6000, 0).Patch(code + 0xffe, [1, 2, 3, 4]).Patch(code + 0x1000, [9]).Block()));
         PageRun run = image.Layout!.Runs.First();
         Assert.Equal([1, 2], ImageFiles.Page(run, 0)[0xffe..]);
         Assert.Equal([9, 4], ImageFiles.Page(run, 1)[..2]);
@@ -72,7 +76,8 @@ public sealed class SdkLayoutTests
     public void The_stack_is_filled_with_the_word_of_its_entry()
     {
         EnclaveImage image = ImageFiles.Read(SdkWriter.Elf(new SdkWriter().Usual(0x6000, 0).Block()));
-        Assert.All(ImageFiles.Page(image.Layout!.Runs.Single(static run => run.Use == PageUse.Stack), 1), static b => Assert.Equal(0xCC, b));
+        Assert.All(
+            ImageFiles.Page(image.Layout!.Runs.Single(static run => run.Use == PageUse.Stack), 1), static b => Assert.Equal(0xCC, b));
     }
 
     [Fact]
@@ -107,8 +112,12 @@ public sealed class SdkLayoutTests
             return elf.Build();
         }
 
-        Assert.Equal([(0x0UL, 1UL), (0x2000, 1), (0x3000, 1)], Table(ImageFiles.Read(File((1, 3)))).Take(3).Select(static run => (run.Offset, run.Pages)));
-        Assert.Equal([(0x0UL, 1UL), (0x2000, 1), (0x6000, 4)], Table(ImageFiles.Read(File((1, 4)))).Take(3).Select(static run => (run.Offset, run.Pages)));
+        Assert.Equal(
+            [(0x0UL, 1UL), (0x2000, 1), (0x3000, 1)],
+            Table(ImageFiles.Read(File((1, 3)))).Take(3).Select(static run => (run.Offset, run.Pages)));
+        Assert.Equal(
+            [(0x0UL, 1UL), (0x2000, 1), (0x6000, 4)],
+            Table(ImageFiles.Read(File((1, 4)))).Take(3).Select(static run => (run.Offset, run.Pages)));
     }
 
     [Fact]
@@ -129,7 +138,8 @@ public sealed class SdkLayoutTests
         Assert.Equal(2, image.ChosenVariant);
         Assert.Equal(image.Variants[2].SignatureOffset, image.SignatureOffset);
         Assert.Equal(1, ImageFiles.Read(SdkWriter.Elf(Block(1, 9), Block(3, 3), Block(4, 0))).ChosenVariant);
-        Assert.Contains(ImageFiles.Read(SdkWriter.Elf(Block(2, 4))).Notes, static note => note.Contains("No metadata block", StringComparison.Ordinal));
+        Assert.Contains(
+            ImageFiles.Read(SdkWriter.Elf(Block(2, 4))).Notes, static note => note.Contains("No metadata block", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -144,8 +154,10 @@ public sealed class SdkLayoutTests
     [Fact]
     public void What_the_loader_refuses_is_refused_with_the_place()
     {
-        static ImageException Refused(SdkWriter writer) => Assert.Throws<ImageException>(() => ImageFiles.Read(SdkWriter.Elf(writer.Block())));
-        Assert.Contains("power of two", Refused(new SdkWriter { EnclaveSize = 0x30000 }.Usual(0x6000, 0)).Message, StringComparison.Ordinal);
+        static ImageException Refused(SdkWriter writer) =>
+            Assert.Throws<ImageException>(() => ImageFiles.Read(SdkWriter.Elf(writer.Block())));
+        Assert.Contains(
+            "power of two", Refused(new SdkWriter { EnclaveSize = 0x30000 }.Usual(0x6000, 0)).Message, StringComparison.Ordinal);
         Assert.Contains("added twice", Refused(new SdkWriter().Usual(0x5000, 0)).Message, StringComparison.Ordinal);
         Assert.Contains("reaches beyond", Refused(new SdkWriter().Usual(0x6000, 1000)).Message, StringComparison.Ordinal);
         Assert.Contains("begin at a page", Refused(new SdkWriter().Usual(0x6100, 0)).Message, StringComparison.Ordinal);
@@ -158,18 +170,32 @@ public sealed class SdkLayoutTests
     public void Repetitions_have_an_end()
     {
         // Four thousand million times nothing is nothing; of something it is refused before memory runs out.
-        Assert.NotNull(ImageFiles.Read(SdkWriter.Elf(new SdkWriter().Usual(0x6000, 0).Entry(10, 0, 0, 0x20000, 0).Group(1, uint.MaxValue, 0).Block())).Layout);
-        SdkWriter many = new SdkWriter { EnclaveSize = 1UL << 56 }.Usual(0x6000, 0).Entry(10, 0, 1, 0x20000, 0).Group(1, uint.MaxValue, 0x1000);
-        Assert.Contains("more than", Assert.Throws<ImageException>(() => ImageFiles.Read(SdkWriter.Elf(many.Block()))).Message, StringComparison.Ordinal);
+        Assert.NotNull(
+            ImageFiles.Read(
+                SdkWriter.Elf(new SdkWriter().Usual(0x6000, 0).Entry(10, 0, 0, 0x20000, 0).Group(1, uint.MaxValue, 0).Block())).Layout);
+        SdkWriter many = new SdkWriter { EnclaveSize = 1UL << 56 }.Usual(0x6000, 0).Entry(10, 0, 1, 0x20000, 0)
+            .Group(1, uint.MaxValue, 0x1000);
+        Assert.Contains(
+            "more than", Assert.Throws<ImageException>(() => ImageFiles.Read(SdkWriter.Elf(many.Block()))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_32_bit_file_is_recognised()
+    public void A_32_bit_enclave_is_laid_out_alike()
     {
-        byte[] file = new byte[52];
-        new byte[] { 0x7f, 0x45, 0x4c, 0x46, 1, 1, 1 }.CopyTo(file, 0);
-        file[16] = 3;
-        file[18] = 3;
-        Assert.Contains("no enclave", Assert.Throws<ImageException>(() => ImageFiles.Read(file)).Message, StringComparison.Ordinal);
+        byte[] block = new SdkWriter().Usual(0x6000, 1).Block();
+        ElfWriter elf = new() { Is32 = true };
+        elf.Load("RX", 0, SdkWriter.Pattern(0x1900, 1));
+        elf.Load("RW", 0x2800, SdkWriter.Pattern(0x900, 2), 0x2900);
+
+        // A relocation of 32 bits that reaches into the second page, in a table of entries of 8 bytes.
+        elf.Section(".rel.dyn", 9, new ByteWriter().U32(0, 0xffe).U32(4, 1).ToArray(), 0x7000, 4, 8);
+        byte[] entries = new ByteWriter().U32(0, 22).U32(8, 17).U32(12, 0x7000).U32(16, 18).U32(20, 8).U32(24, 0).U32(28, 0).ToArray();
+        elf.Header(2, "RW", elf.Section(".dynamic", 6, entries, 0x8000, 4, 8), 0x8000, entries.Length);
+        elf.Section(".note.sgxmeta", 7, SdkWriter.Note(block));
+        EnclaveImage image = ImageFiles.Read(elf.Build());
+        Assert.Equal("Intel SDK enclave (ELF, 32 bits)", image.Format);
+        Assert.Equal([(0x0UL, 2UL, Rwx, true), (0x2000, 2, Rw, true)], Table(image)[..2]);
+        Assert.Equal(Table(ImageFiles.Read(SdkWriter.Elf(block)))[1..], Table(image)[1..]);
     }
 }

@@ -23,7 +23,9 @@ public sealed class SelftestReaderTests
         Assert.Equal(ImageKind.KernelSelftest, image.Kind);
         Assert.Equal((0x8000UL, 1U), (image.Layout!.Size, image.Layout.SsaFrameSize));
         Assert.Equal(
-            [(0x0UL, 2UL, 0x100UL, PageRun.AllChunks), (0x2000, 2, 0x205, PageRun.AllChunks), (0x4000, 3, 0x203, PageRun.AllChunks), (0x7000, 1, 0x203, 0)],
+            [
+                (0x0UL, 2UL, 0x100UL, PageRun.AllChunks), (0x2000, 2, 0x205, PageRun.AllChunks), (0x4000, 3, 0x203, PageRun.AllChunks),
+                (0x7000, 1, 0x203, 0)],
             image.Layout.Runs.Select(static run => (run.Offset, run.PageCount, (ulong)run.Flags, run.MeasuredChunks)));
     }
 

@@ -19,7 +19,8 @@ public sealed class SgxsTests
     [Fact]
     public void Neighbours_that_are_alike_are_one_run_and_keep_their_contents()
     {
-        byte[] stream = new SgxsWriter(0x8000, 2).Page(0, 0x205, s_one).Page(0x1000, 0x205, s_two).Page(0x2000, 0x203, s_one).Page(0x4000, 0x203, s_one).Build();
+        byte[] stream = new SgxsWriter(0x8000, 2).Page(0, 0x205, s_one).Page(0x1000, 0x205, s_two).Page(0x2000, 0x203, s_one)
+            .Page(0x4000, 0x203, s_one).Build();
         EnclaveImage image = ImageFiles.Read(stream);
         Assert.Equal((0x8000UL, 2U), (image.Layout!.Size, image.Layout.SsaFrameSize));
         PageRun[] runs = Runs(stream);
@@ -59,13 +60,20 @@ public sealed class SgxsTests
     [Fact]
     public void What_is_not_canonical_is_refused_at_its_place()
     {
-        Assert.Contains("canonical", Refused(new SgxsWriter(0x4000).Page(0x1000, 0x203, [], 0).Page(0, 0x203, [], 0).Build(), out long? offset), StringComparison.Ordinal);
-        Assert.Equal(136, offset);
-        Assert.Contains("none of the page", Refused(new SgxsWriter(0x4000).Chunk(0, true, s_one.AsSpan(0, 256)).Build(), out _), StringComparison.Ordinal);
         Assert.Contains(
-            "does not follow", Refused(new SgxsWriter(0x4000).Page(0, 0x203, s_one, 2).Chunk(0, true, s_one.AsSpan(0, 256)).Build(), out _), StringComparison.Ordinal);
-        Assert.Contains("beyond the enclave", Refused(new SgxsWriter(0x4000).Page(0x4000, 0x203, [], 0).Build(), out _), StringComparison.Ordinal);
-        Assert.Contains("beyond the end", Refused(new SgxsWriter(0x4000).Page(0, 0x203, s_one).Build()[..^1], out _), StringComparison.Ordinal);
+            "canonical", Refused(new SgxsWriter(0x4000).Page(0x1000, 0x203, [], 0).Page(0, 0x203, [], 0).Build(), out long? offset),
+            StringComparison.Ordinal);
+        Assert.Equal(136, offset);
+        Assert.Contains(
+            "none of the page", Refused(new SgxsWriter(0x4000).Chunk(0, true, s_one.AsSpan(0, 256)).Build(), out _),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "does not follow", Refused(new SgxsWriter(0x4000).Page(0, 0x203, s_one, 2).Chunk(0, true, s_one.AsSpan(0, 256)).Build(), out _),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "beyond the enclave", Refused(new SgxsWriter(0x4000).Page(0x4000, 0x203, [], 0).Build(), out _), StringComparison.Ordinal);
+        Assert.Contains(
+            "beyond the end", Refused(new SgxsWriter(0x4000).Page(0, 0x203, s_one).Build()[..^1], out _), StringComparison.Ordinal);
         Assert.Contains("no record", Refused([.. new SgxsWriter(0x4000).Build(), .. new byte[64]], out _), StringComparison.Ordinal);
     }
 }

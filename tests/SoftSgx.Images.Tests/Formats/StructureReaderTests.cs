@@ -21,7 +21,11 @@ public sealed class StructureReaderTests
     }
 
     public static TheoryData<string> SigStructs =>
-        [.. Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct")).Select(static path => Path.GetFileName(path)!).Order()];
+        [
+            .. Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct"))
+                .Select(static path => Path.GetFileName(path)!)
+                .Order(),
+        ];
 
     [Theory]
     [MemberData(nameof(SigStructs))]
@@ -52,7 +56,8 @@ public sealed class StructureReaderTests
     public void Something_behind_a_SIGSTRUCT_is_said_and_behind_the_others_refused()
     {
         SigStruct signature = Signatures.Plain();
-        Assert.Contains("5 bytes more", Assert.Single(ImageFiles.Read([.. Bytes.Of(in signature), .. new byte[5]]).Notes), StringComparison.Ordinal);
+        Assert.Contains(
+            "5 bytes more", Assert.Single(ImageFiles.Read([.. Bytes.Of(in signature), .. new byte[5]]).Notes), StringComparison.Ordinal);
         Assert.Equal(432, Assert.Throws<ImageException>(() => ImageFiles.Read([.. ReportBytes(), 0], ImageKind.Report)).Offset);
         Assert.Throws<ImageException>(() => ImageFiles.Read(Bytes.Of(in signature)[..^1].ToArray()));
     }

@@ -17,10 +17,14 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
     private const int LongRun = 100_000;
     private const int MostPagesRead = 64;
 
+    // The files have some 30 KiB; the largest layouts that are allowed, and the sorting of them, stay below this.
+    private const long MostAllocated = 96 << 20;
+
     // Numbers at which sums and products overflow, and sizes and counts are just too large.
     private static readonly ulong[] s_odd =
     [
-        0, 1, 2, 7, 8, 255, 256, 4095, 4096, 4097, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffff000, 0x100000000,
+        0, 1, 2, 7, 8, 255, 256, 4095, 4096, 4097, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffff000,
+        0x100000000,
         1UL << 36, 1UL << 47, 1UL << 56, 1UL << 63, ulong.MaxValue, ulong.MaxValue - 4095, ulong.MaxValue / 4096,
     ];
 
@@ -50,13 +54,15 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
                 .Page(0x3000, 0x100, SdkWriter.Pattern(4096, 3)).Page(0x5000, 0x203, SdkWriter.Pattern(4096, 4), 0x00f0, 0x0f00)
                 .Page(0x8000, 0x203, [], 0).Build(),
         ],
-        ["sigstruct"] = static () => [File.ReadAllBytes(Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct"))[0])],
+        ["sigstruct"] = static () =>
+            [File.ReadAllBytes(Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct"))[0])],
         ["einittoken"] = static () => [new byte[EInitToken.Size]],
         ["report"] = static () => [Formats.StructureReaderTests.ReportBytes()],
         ["targetinfo"] = static () => [Formats.StructureReaderTests.TargetInfoBytes()],
         ["quote"] = static () =>
         [
-            .. Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "quotes"), "*.quote").Order().Select(File.ReadAllBytes),
+            .. Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "quotes"), "*.quote").Order()
+                .Select(File.ReadAllBytes),
             Formats.QuoteReaderTests.Epid(), Formats.QuoteReaderTests.TrustDomain(4), Formats.QuoteReaderTests.TrustDomain(5),
         ],
     };
@@ -80,6 +86,7 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
         {
             Random random = new(seed);
             byte[] file = Mutate(valid[random.Next(valid.Length)], random);
+            long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 Look(file, random.Next(2) == 0 ? kind : ImageKind.Unknown);
@@ -94,6 +101,9 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
             {
                 throw new InvalidOperationException($"format {format}, seed {seed}: {e.GetType().Name}", e);
             }
+
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(allocated <= MostAllocated, $"format {format}, seed {seed}: {allocated >> 20} MiB");
         }
 
         output.WriteLine($"{format}: {count:N0} cases, {results:N0} of them readable");

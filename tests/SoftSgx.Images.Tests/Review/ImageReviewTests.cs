@@ -7,10 +7,12 @@ public sealed class ImageReviewTests
 {
     private static readonly DateOnly s_today = new(2026, 1, 1);
 
-    private static string[] Codes(SigStruct signature) => [.. ImageReview.OfSignature(signature, s_today).Select(static warning => warning.Code)];
+    private static string[] Codes(SigStruct signature) =>
+        [.. ImageReview.OfSignature(signature, s_today).Select(static warning => warning.Code)];
 
     [Fact]
-    public void A_signature_of_nobody_is_invalid_and_nothing_else() => Assert.Equal([ReviewWarning.InvalidSignature], Codes(Signatures.Plain()));
+    public void A_signature_of_nobody_is_invalid_and_nothing_else() =>
+        Assert.Equal([ReviewWarning.InvalidSignature], Codes(Signatures.Plain()));
 
     [Fact]
     public void Each_oddity_has_its_warning()
@@ -23,12 +25,16 @@ public sealed class ImageReviewTests
         value.Vendor = 1;
         Assert.Equal(
             [
-                ReviewWarning.InvalidSignature, ReviewWarning.Malformed, ReviewWarning.DebugAllowed, ReviewWarning.ProvisionKey, ReviewWarning.EInitTokenKey,
+                ReviewWarning.InvalidSignature, ReviewWarning.Malformed, ReviewWarning.DebugAllowed, ReviewWarning.ProvisionKey,
+                ReviewWarning.EInitTokenKey,
                 ReviewWarning.SvnZero, ReviewWarning.OddDate,
             ],
             Codes(value));
-        value.Date = 0x20261399;
-        Assert.Contains(ReviewWarning.OddDate, Codes(value));
+        foreach (uint date in new uint[] { 0, 0x20261399, 0x19991231 })
+        {
+            value.Date = date;
+            Assert.Contains(ReviewWarning.OddDate, Codes(value));
+        }
     }
 
     [Fact]
@@ -46,7 +52,8 @@ public sealed class ImageReviewTests
     public void Writable_code_and_code_that_is_not_measured_are_found()
     {
         byte[] stream = new SgxsWriter(0x8000)
-            .Page(0, 0x205, SdkWriter.Pattern(4096, 1)).Page(0x1000, 0x207, SdkWriter.Pattern(4096, 1)).Page(0x2000, 0x205, SdkWriter.Pattern(4096, 1), 0x7fff).Build();
+            .Page(0, 0x205, SdkWriter.Pattern(4096, 1)).Page(0x1000, 0x207, SdkWriter.Pattern(4096, 1))
+            .Page(0x2000, 0x205, SdkWriter.Pattern(4096, 1), 0x7fff).Build();
         Assert.Equal(
             [ReviewWarning.WritableExecutable, ReviewWarning.UnmeasuredExecutable],
             ImageReview.Of(ImageFiles.Read(stream), s_today).Select(static warning => warning.Code));

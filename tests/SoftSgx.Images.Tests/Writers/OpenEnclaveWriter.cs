@@ -20,7 +20,8 @@ internal sealed class OpenEnclaveWriter
 
     internal bool HasTls { get; init; } = true;
 
-    internal string[] Symbols { get; init; } = ["_enclave_rva", "_reloc_rva", "_reloc_size", "_td_from_tcs_offset", "_tdata_rva", "_module_info"];
+    internal string[] Symbols { get; init; } = [
+        "_enclave_rva", "_reloc_rva", "_reloc_size", "_td_from_tcs_offset", "_tdata_rva", "_module_info"];
 
     internal byte[] Build()
     {
@@ -32,7 +33,8 @@ internal sealed class OpenEnclaveWriter
         int load = elf.Load("RX", 0, code.ToArray());
         elf.Load("RW", 0x3100, SdkWriter.Pattern(0x300, 4), 0x1400);
         elf.SectionAt(".oeinfo", 1, load + Info, properties.Length, Info);
-        ByteWriter relocations = new ByteWriter().U64(0, 0x3100).U64(8, 8).U64(16, 0x40).U64(24, 0x3200).U64(32, (2UL << 32) | 18).U64(40, 0);
+        ByteWriter relocations = new ByteWriter().U64(0, 0x3100).U64(8, 8).U64(16, 0x40).U64(24, 0x3200).U64(32, (2UL << 32) | 18)
+            .U64(40, 0);
         elf.Section(".rela.dyn", 4, relocations.ToArray(), 0, 8, 24);
         elf.Section(".rela.plt", 4, new ByteWriter().U64(0, 0x3300).U64(8, 8).U64(16, 0x50).ToArray(), 0, 8, 24);
         if (HasTls)

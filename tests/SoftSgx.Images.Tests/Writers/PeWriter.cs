@@ -27,11 +27,14 @@ internal static class PeWriter
         ];
         ByteWriter file = new();
         file.At(0, HeadersSize);
-        file.Put(0, "MZ"u8).U32(0x3c, 0x80).Put(0x80, "PE\0\0"u8).U16(0x84, 0x8664).U16(0x86, sections.Length).U16(0x94, 240).U16(0x96, 0x2022);
+        file.Put(0, "MZ"u8).U32(0x3c, 0x80).Put(0x80, "PE\0\0"u8).U16(0x84, 0x8664).U16(0x86, sections.Length).U16(0x94, 240)
+            .U16(0x96, 0x2022);
         const int Optional = 0x98;
-        file.U16(Optional, 0x20b).U32(Optional + 16, 0x1000).U64(Optional + 24, 0x180000000).U32(Optional + 32, 0x1000).U32(Optional + 36, 0x200)
+        file.U16(Optional, 0x20b).U32(Optional + 16, 0x1000).U64(Optional + 24, 0x180000000).U32(Optional + 32, 0x1000)
+            .U32(Optional + 36, 0x200)
             .U32(Optional + 56, 0x8000).U32(Optional + 60, HeadersSize).U32(Optional + 64, 0x12345678).U32(Optional + 108, 16);
-        file.U32(Optional + 112 + (4 * 8), 0x777).U32(Optional + 116 + (4 * 8), 0x10).U32(Optional + 112 + (5 * 8), 0x4000).U32(Optional + 116 + (5 * 8), 12);
+        file.U32(Optional + 112 + (4 * 8), 0x777).U32(Optional + 116 + (4 * 8), 0x10).U32(Optional + 112 + (5 * 8), 0x4000)
+            .U32(Optional + 116 + (5 * 8), 12);
         for (int i = 0; i < sections.Length; i++)
         {
             (string name, uint address, byte[] bytes, uint characteristics) = sections[i];

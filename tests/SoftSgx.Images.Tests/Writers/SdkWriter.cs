@@ -25,7 +25,8 @@ internal sealed class SdkWriter
     internal SdkWriter Entry(int id, int attributes, uint pages, ulong rva, ulong flags, uint fill = 0, byte[]? contents = null)
     {
         int at = _layout.Length;
-        _layout.U16(at, id).U16(at + 2, attributes).U32(at + 4, pages).U64(at + 8, rva).U32(at + 16, fill).U32(at + 20, 0).U64(at + 24, flags);
+        _layout.U16(at, id).U16(at + 2, attributes).U32(at + 4, pages).U64(at + 8, rva).U32(at + 16, fill).U32(at + 20, 0)
+            .U64(at + 24, flags);
         if (contents is not null)
         {
             _layout.U32(at + 16, (uint)contents.Length);
@@ -93,7 +94,8 @@ internal sealed class SdkWriter
 
         int patches = block.Append(_patches.ToArray(), 8);
         int layout = block.Append(_layout.ToArray(), 8);
-        block.U64(0, Magic).U32(8, Version.Minor).U32(12, Version.Major).U32(16, (uint)block.Length).U32(20, 1).U32(24, 1).U32(28, 2632).U64(40, EnclaveSize)
+        block.U64(0, Magic).U32(8, Version.Minor).U32(12, Version.Major).U32(16, (uint)block.Length).U32(20, 1).U32(24, 1).U32(28, 2632)
+            .U64(40, EnclaveSize)
             .U64(48, 6).U64(56, 3);
         SigStruct signature = Signature;
         block.Put(64, Bytes.Of(in signature));

@@ -38,7 +38,8 @@ internal sealed class ElfFile
         ulong sectionHeaders = Word(Is64 ? 40u : 32u, "e_shoff");
         ulong rest = Is64 ? 54u : 42u;
         Segments = ReadSegments(programHeaders, bytes.U16(rest, "e_phentsize"), bytes.U16(rest + 2, "e_phnum"));
-        Sections = ReadSections(sectionHeaders, bytes.U16(rest + 4, "e_shentsize"), bytes.U16(rest + 6, "e_shnum"), bytes.U16(rest + 8, "e_shstrndx"));
+        Sections = ReadSections(
+            sectionHeaders, bytes.U16(rest + 4, "e_shentsize"), bytes.U16(rest + 6, "e_shnum"), bytes.U16(rest + 8, "e_shstrndx"));
     }
 
     internal static ReadOnlySpan<byte> Magic => [0x7f, (byte)'E', (byte)'L', (byte)'F'];
@@ -83,26 +84,41 @@ internal sealed class ElfFile
     /// <summary>The symbols of a table, in its order; the empty one that each table begins with left out.</summary>
     internal IEnumerable<ElfSymbol> Symbols(ElfSection table)
     {
-        ulong entry = Is64 ? 24u : 16u;
-        if (table.EntrySize != entry)
+        ElfSection names = NamesOf(table);
+        for (ulong index = 1; index < table.Size / SymbolSize; index++)
         {
-            throw new ImageException((long)table.HeaderOffset, $"the entries of {table.Name} have {table.EntrySize} bytes, not {entry}");
+            yield return Symbol(table, names, index);
+        }
+    }
+
+    /// <summary>One symbol of a table; null if it has none of that number.</summary>
+    internal ElfSymbol? SymbolAt(ElfSection table, ulong index) =>
+        NamesOf(table) is { } names && index < table.Size / SymbolSize ? Symbol(table, names, index) : null;
+
+    private ulong SymbolSize => Is64 ? 24u : 16u;
+
+    private ElfSymbol Symbol(ElfSection table, ElfSection names, ulong index)
+    {
+        ulong at = table.FileOffset + (index * SymbolSize);
+        uint name = Bytes.U32(at, "a symbol");
+        return Is64
+            ? new ElfSymbol(this, names, name, Bytes.U64(at + 8, "a symbol"), Bytes.U16(at + 6, "a symbol"))
+            : new ElfSymbol(this, names, name, Bytes.U32(at + 4, "a symbol"), Bytes.U16(at + 14, "a symbol"));
+    }
+
+    private ElfSection NamesOf(ElfSection table)
+    {
+        if (table.EntrySize != SymbolSize)
+        {
+            throw new ImageException(
+                (long)table.HeaderOffset, $"the entries of {table.Name} have {table.EntrySize} bytes, not {SymbolSize}");
         }
 
         Bytes.Memory(table.FileOffset, table.Size, $"section {table.Name}");
         ElfSection? names = table.Link < Sections.Count ? Sections[(int)table.Link] : null;
-        if (names is null || names.Type != ElfSection.TypeStrings)
-        {
-            throw new ImageException((long)table.HeaderOffset, $"{table.Name} has no table of names");
-        }
-
-        for (ulong at = table.FileOffset + entry; at + entry <= table.FileOffset + table.Size; at += entry)
-        {
-            uint name = Bytes.U32(at, "a symbol");
-            yield return Is64
-                ? new ElfSymbol(this, names, name, Bytes.U64(at + 8, "a symbol"), Bytes.U16(at + 6, "a symbol"))
-                : new ElfSymbol(this, names, name, Bytes.U32(at + 4, "a symbol"), Bytes.U16(at + 14, "a symbol"));
-        }
+        return names is { Type: ElfSection.TypeStrings }
+            ? names
+            : throw new ImageException((long)table.HeaderOffset, $"{table.Name} has no table of names");
     }
 
     /// <summary>The first symbol of that name in the file's first table of that type; null if there is none.</summary>
@@ -165,7 +181,8 @@ internal sealed class ElfFile
                 string.Create(CultureInfo.InvariantCulture, $"segment {number++}"),
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{segment.TypeName} {segment.PermissionText} address 0x{segment.Address:x}, 0x{segment.MemorySize:x} bytes, 0x{segment.FileSize:x} of them in the file at 0x{segment.FileOffset:x}"));
+                    $"{segment.TypeName} {segment.PermissionText} address 0x{segment.Address:x}, 0x{segment.MemorySize:x} bytes, "
+                        + $"0x{segment.FileSize:x} of them in the file at 0x{segment.FileOffset:x}"));
         }
 
         return facts.Build();
@@ -184,7 +201,8 @@ internal sealed class ElfFile
         ushort expected = Is64 ? (ushort)56 : (ushort)32;
         if (entrySize != expected || count == ExtendedSegmentCount)
         {
-            throw new ImageException(Is64 ? 54 : 42, $"the program headers ({count} of {entrySize} bytes) are not of {expected} bytes, at most 65,534 of them");
+            throw new ImageException(
+                Is64 ? 54 : 42, $"the program headers ({count} of {entrySize} bytes) are not of {expected} bytes, at most 65,534 of them");
         }
 
         Bytes.Memory(table, (ulong)count * entrySize, "the table of program headers");
@@ -201,7 +219,9 @@ internal sealed class ElfFile
                     Bytes.U32(at + 16, "p_filesz"), Bytes.U32(at + 20, "p_memsz"), Bytes.U32(at + 28, "p_align"));
             if (!Bytes.Has(segment.FileOffset, segment.FileSize))
             {
-                throw new ImageException((long)at, string.Create(CultureInfo.InvariantCulture, $"segment {i} reaches beyond the end of the file at 0x{Bytes.Length:x}"));
+                throw new ImageException(
+                    (long)at,
+                    string.Create(CultureInfo.InvariantCulture, $"segment {i} reaches beyond the end of the file at 0x{Bytes.Length:x}"));
             }
 
             segments.Add(segment);

@@ -12,7 +12,8 @@ namespace SoftSgx.Images;
 /// <param name="Alignment">sh_addralign.</param>
 /// <param name="EntrySize">sh_entsize.</param>
 internal sealed record ElfSection(
-    ulong HeaderOffset, string Name, uint Type, ulong Flags, ulong Address, ulong FileOffset, ulong Size, uint Link, ulong Alignment, ulong EntrySize)
+    ulong HeaderOffset, string Name, uint Type, ulong Flags, ulong Address, ulong FileOffset, ulong Size, uint Link, ulong Alignment,
+    ulong EntrySize)
 {
     internal const uint TypeNull = 0;
     internal const uint TypeSymbols = 2;

@@ -13,10 +13,13 @@ internal static class GramineManifestReader
 
     private static readonly string[] s_shown =
     [
-        "libos.entrypoint", "loader.entrypoint", "loader.entrypoint.uri", "loader.log_level", "loader.argv", "loader.insecure__use_cmdline_argv",
-        "loader.insecure__use_host_env", "sgx.enclave_size", "sgx.enclave_base", "sgx.max_threads", "sgx.thread_num", "sgx.debug", "sgx.isvprodid",
+        "libos.entrypoint", "loader.entrypoint", "loader.entrypoint.uri", "loader.log_level", "loader.argv",
+        "loader.insecure__use_cmdline_argv",
+        "loader.insecure__use_host_env", "sgx.enclave_size", "sgx.enclave_base", "sgx.max_threads", "sgx.thread_num", "sgx.debug",
+        "sgx.isvprodid",
         "sgx.isvsvn", "sgx.remote_attestation", "sgx.edmm_enable", "sgx.use_exinfo", "sgx.kss", "sgx.isvextprodid", "sgx.isvfamilyid",
-        "sgx.seal_key.flags_mask", "sgx.seal_key.xfrm_mask", "sgx.seal_key.misc_mask", "sgx.file_check_policy", "sgx.date", "sgx.preheat_enclave",
+        "sgx.seal_key.flags_mask", "sgx.seal_key.xfrm_mask", "sgx.seal_key.misc_mask", "sgx.file_check_policy", "sgx.date",
+        "sgx.preheat_enclave",
         "sgx.cpu_features", "sgx.allowed_files", "sgx.insecure__allow_memfaults_without_exinfo", "sgx.insecure__rpc_thread_num",
         "sgx.enable_stats", "sgx.profile.enable", "sgx.vtune_profile", "sgx.nonpie_binary",
     ];
@@ -49,7 +52,10 @@ internal static class GramineManifestReader
         List<TomlValue> trusted = [.. values.Where(static value => IsFile(value, "sgx.trusted_files"))];
         List<TomlValue> allowed = [.. values.Where(static value => IsFile(value, "sgx.allowed_files"))];
         facts.Count("trusted files", (ulong)trusted.Count).Count("allowed files", (ulong)allowed.Count);
-        int hashes = values.Count(static value => value.Name.StartsWith("sgx.trusted_files", StringComparison.Ordinal) && value.Name.EndsWith(".sha256", StringComparison.Ordinal));
+        int hashes = values.Count(
+            static value =>
+                value.Name.StartsWith("sgx.trusted_files", StringComparison.Ordinal)
+                    && value.Name.EndsWith(".sha256", StringComparison.Ordinal));
         return new EnclaveImage
         {
             Format = hashes > 0 ? "Gramine manifest, ready to be signed (.manifest.sgx)" : "Gramine manifest",
@@ -57,7 +63,8 @@ internal static class GramineManifestReader
             Facts = [facts.Build(), .. trusted.Count > 0 ? [Files("trusted files", trusted, values)] : Array.Empty<FactGroup>()],
             Notes =
             [
-                "Its layout is made of Gramine's own binaries and this text: gramine-sgx-sign builds it. The signature is in the .sig file beside it.",
+                "Its layout is made of Gramine's own binaries and this text: gramine-sgx-sign builds it. The signature is in the "
+                    + ".sig file beside it.",
             ],
             FormatWarnings = [.. Warnings(values, allowed)],
         };
@@ -103,17 +110,20 @@ internal static class GramineManifestReader
             bool isOn = value.Text is "true" or "1";
             if (value.Name == "sgx.debug" && isOn)
             {
-                yield return new ReviewWarning(ReviewWarning.DebugAllowed, "sgx.debug is on: whoever runs the enclave may read and write its memory");
+                yield return new ReviewWarning(
+                    ReviewWarning.DebugAllowed, "sgx.debug is on: whoever runs the enclave may read and write its memory");
             }
             else if (value.Name.Contains("insecure__", StringComparison.Ordinal) && value.Text is not "false" and not "0")
             {
-                yield return new ReviewWarning(ReviewWarning.InsecureSetting, $"{FactList.Printable(value.Name)} is set: Gramine calls that insecure");
+                yield return new ReviewWarning(
+                    ReviewWarning.InsecureSetting, $"{FactList.Printable(value.Name)} is set: Gramine calls that insecure");
             }
         }
 
         if (allowed.Count > 0)
         {
-            yield return new ReviewWarning(ReviewWarning.InsecureSetting, $"{allowed.Count} files are allowed without being checked (sgx.allowed_files)");
+            yield return new ReviewWarning(
+                ReviewWarning.InsecureSetting, $"{allowed.Count} files are allowed without being checked (sgx.allowed_files)");
         }
     }
 }

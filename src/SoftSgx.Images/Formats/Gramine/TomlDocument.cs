@@ -7,11 +7,14 @@ namespace SoftSgx.Images;
 /// The scalars of a TOML document by their dotted names: what a Gramine manifest needs. Dates are read as text.
 /// TOML 1.0.0, https://toml.io.
 /// </summary>
-/// <remarks>Bounds: values, and nesting of arrays and inline tables, since a hostile file may have any number.</remarks>
+/// <remarks>Bounds: values, lengths of names, nesting of arrays and inline tables, since a hostile file may have any.</remarks>
 internal sealed class TomlDocument
 {
     internal const int MostValues = 1 << 16;
     private const int DeepestNesting = 32;
+
+    // Each element of an array has a name, and so the array's.
+    private const int LongestName = 1024;
 
     private readonly string _text;
     private readonly List<TomlValue> _values = [];
@@ -112,6 +115,11 @@ internal sealed class TomlDocument
 
     private void Value(string key)
     {
+        if (key.Length > LongestName)
+        {
+            throw Wrong($"a name has more than {LongestName} characters");
+        }
+
         SkipBlanks();
         switch (Peek())
         {
@@ -235,7 +243,17 @@ internal sealed class TomlDocument
             return new Rune(code).ToString();
         }
 
-        string? plain = what switch { 'b' => "\b", 't' => "\t", 'n' => "\n", 'f' => "\f", 'r' => "\r", '"' => "\"", '\\' => "\\", _ => null };
+        string? plain = what switch
+        {
+            'b' => "\b",
+            't' => "\t",
+            'n' => "\n",
+            'f' => "\f",
+            'r' => "\r",
+            '"' => "\"",
+            '\\' => "\\",
+            _ => null,
+        };
         if (plain is null)
         {
             throw Wrong("an escape that TOML does not have");

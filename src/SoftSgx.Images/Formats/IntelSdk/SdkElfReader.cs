@@ -25,12 +25,19 @@ internal static class SdkElfReader
         if (dynamic.ContainsKey(ElfDynamic.TextRelocations))
         {
             relocated = RelocatedPages(elf, dynamic);
-            warnings.Add(new ReviewWarning(ReviewWarning.TextRelocations, $"the enclave has text relocations: {relocated.Length} of its pages are added writable so that code in them can be changed"));
+            warnings.Add(
+                new ReviewWarning(
+                    ReviewWarning.TextRelocations,
+                    $"the enclave has text relocations: {relocated.Length} of its pages are added writable so that code in them can "
+                        + "be changed"));
         }
 
         if (blocks.Count == 0)
         {
-            notes.Insert(0, "It is linked for the SDK but not signed: its metadata section is empty, and its layout is made when it is signed (sgx_sign).");
+            notes.Insert(
+                0,
+                "It is linked for the SDK but not signed: its metadata section is empty, and its layout is made when it is signed "
+                    + "(sgx_sign).");
             return new EnclaveImage
             {
                 Format = $"{format}, not signed",
@@ -41,7 +48,8 @@ internal static class SdkElfReader
             };
         }
 
-        return SdkImage.Of(ImageKind.IntelSdkElf, format, blocks, block => (Segments(elf, block), relocated), [elf.Facts()], notes, warnings);
+        return SdkImage.Of(
+            ImageKind.IntelSdkElf, format, blocks, block => (Segments(elf, block), relocated), [elf.Facts()], notes, warnings);
     }
 
     private static (ulong Start, ulong End) Room(ElfFile elf, ElfSection note)
@@ -83,13 +91,18 @@ internal static class SdkElfReader
             }
 
             string number = string.Create(CultureInfo.InvariantCulture, $"{name} {segments.Count}");
-            if (segment.Permissions == SecInfoFlags.None || segment.Alignment % PageContent.PageSize != 0 || segment.Address > ulong.MaxValue - rva)
+            if (segment.Permissions == SecInfoFlags.None
+                || segment.Alignment % PageContent.PageSize != 0
+                || segment.Address > ulong.MaxValue - rva)
             {
-                throw new ImageException((long)(fileOffset + segment.HeaderOffset), $"{number} has no permissions, is not aligned to pages, or lies beyond all addresses");
+                throw new ImageException(
+                    (long)(fileOffset + segment.HeaderOffset),
+                    $"{number} has no permissions, is not aligned to pages, or lies beyond all addresses");
             }
 
             segments.Add(new SdkSegment(
-                fileOffset + segment.HeaderOffset, fileOffset + segment.FileOffset, segment.FileSize, rva + segment.Address, segment.MemorySize, segment.Permissions, number));
+                fileOffset + segment.HeaderOffset, fileOffset + segment.FileOffset, segment.FileSize, rva + segment.Address,
+                segment.MemorySize, segment.Permissions, number));
         }
 
         return segments;
@@ -116,7 +129,8 @@ internal static class SdkElfReader
 
         void AddPages(ulong table, ulong tableSize)
         {
-            if (!dynamic.TryGetValue(table, out ulong address) || elf.Sections.FirstOrDefault(section => section.Address == address) is not { } section)
+            if (!dynamic.TryGetValue(table, out ulong address)
+                || elf.Sections.FirstOrDefault(section => section.Address == address) is not { } section)
             {
                 return;
             }
@@ -156,7 +170,8 @@ internal static class SdkElfReader
             notes.Add($"Its machine {FactList.Hex(elf.Machine)} is not x86: no loader takes it.");
         }
 
-        if (elf.Symbol("g_global_data_sim"u8, ElfSection.TypeDynamicSymbols) is not null || elf.Symbol("g_global_data_sim"u8, ElfSection.TypeSymbols) is not null)
+        if (elf.Symbol("g_global_data_sim"u8, ElfSection.TypeDynamicSymbols) is not null
+            || elf.Symbol("g_global_data_sim"u8, ElfSection.TypeSymbols) is not null)
         {
             notes.Add("It is linked for the SDK's simulation mode: loaders for hardware refuse it.");
         }

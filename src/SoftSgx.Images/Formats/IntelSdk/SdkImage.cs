@@ -17,13 +17,16 @@ internal static class SdkImage
     {
         int chosen = SdkMetadata.Choose(blocks, out bool isLoadable);
         List<ImageVariant> variants = [];
+        int runsLeft = LayoutBuilder.MaximumRuns;
         foreach (SdkMetadata block in blocks)
         {
             (IReadOnlyList<SdkSegment> segments, IReadOnlyList<ulong> relocated) = segmentsOf(block);
+            EnclaveLayout layout = SdkLayout.Build(block, segments, relocated, clear, runsLeft, out IReadOnlyList<AddressRange> reserved);
+            runsLeft -= Math.Max(layout.Runs.Count(), reserved.Count);
             variants.Add(new ImageVariant
             {
                 Name = NameOf(block),
-                Layout = SdkLayout.Build(block, segments, relocated, clear, out IReadOnlyList<AddressRange> reserved),
+                Layout = layout,
                 Reserved = reserved,
                 Signature = block.Signature,
                 SignatureOffset = (long)block.SignatureOffset,
@@ -32,13 +35,16 @@ internal static class SdkImage
 
         if (!isLoadable)
         {
-            notes.Add($"No metadata block is of a version that the current loader (SDK 2.18 and later) takes; shown is that of the highest, {blocks[chosen].Version}.");
+            notes.Add(
+                "No metadata block is of a version that the current loader (SDK 2.18 and later) takes; shown is that of the "
+                    + $"highest, {blocks[chosen].Version}.");
         }
         else if (blocks.Count > 1)
         {
             notes.Add(string.Create(
                 CultureInfo.InvariantCulture,
-                $"There are {blocks.Count} metadata blocks; shown is the one that the current loader takes with SGX2, version {blocks[chosen].Version}."));
+                $"There are {blocks.Count} metadata blocks; shown is the one that the current loader takes with SGX2, version "
+                    + $"{blocks[chosen].Version}."));
         }
 
         return new EnclaveImage
@@ -57,5 +63,6 @@ internal static class SdkImage
         };
     }
 
-    private static string NameOf(SdkMetadata block) => string.Create(CultureInfo.InvariantCulture, $"metadata {block.Version} at 0x{block.Offset:x}");
+    private static string NameOf(SdkMetadata block) =>
+        string.Create(CultureInfo.InvariantCulture, $"metadata {block.Version} at 0x{block.Offset:x}");
 }

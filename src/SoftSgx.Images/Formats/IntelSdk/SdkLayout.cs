@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Globalization;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Images;
@@ -11,7 +9,6 @@ namespace SoftSgx.Images;
 internal sealed class SdkLayout
 {
     private const ulong Page = PageContent.PageSize;
-    private const int TcsSize = PageContent.PageSize;
 
     private readonly SdkMetadata _metadata;
     private readonly PatchedBytes _bytes;
@@ -19,14 +16,14 @@ internal sealed class SdkLayout
     private readonly LayoutBuilder _builder;
     private int _threads;
 
-    private SdkLayout(SdkMetadata metadata, Action<PatchedBytes>? clear)
+    private SdkLayout(SdkMetadata metadata, Action<PatchedBytes>? clear, int mostRuns)
     {
         metadata.Check();
         _metadata = metadata;
         _bytes = metadata.Patches();
         clear?.Invoke(_bytes);
         (ulong size, _shift) = metadata.ElRange() ?? (metadata.EnclaveSize, 0);
-        _builder = new LayoutBuilder(size, metadata.SsaFrameSize);
+        _builder = new LayoutBuilder(size, metadata.SsaFrameSize, mostRuns);
     }
 
     /// <summary>Lays the enclave out as a metadata block says.</summary>
@@ -34,15 +31,17 @@ internal sealed class SdkLayout
     /// <param name="segments">The segments in the file's order.</param>
     /// <param name="relocated">Numbers of the pages that become writable because they hold text relocations; ascending.</param>
     /// <param name="clear">Patches what the file's format adds to the metadata's patches.</param>
+    /// <param name="mostRuns">The most runs, and the most reserved ranges, that the layout may have.</param>
     /// <param name="reserved">Receives what gets no pages.</param>
     internal static EnclaveLayout Build(
         SdkMetadata metadata,
         IReadOnlyList<SdkSegment> segments,
         IReadOnlyList<ulong> relocated,
         Action<PatchedBytes>? clear,
+        int mostRuns,
         out IReadOnlyList<AddressRange> reserved)
     {
-        SdkLayout layout = new(metadata, clear);
+        SdkLayout layout = new(metadata, clear, mostRuns);
         layout.AddSegments(segments, relocated);
         layout.AddContexts();
         reserved = layout._builder.Reserved;
@@ -86,13 +85,16 @@ internal sealed class SdkLayout
     }
 
     private void AddZeros(SdkSegment segment, ulong rva) =>
-        Add(segment.Where, rva, 1, LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions), true, PageContent.Zero, $"{segment.Name}, a page behind it");
+        Add(
+            segment.Where, rva, 1, LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions), true, PageContent.Zero,
+            $"{segment.Name}, a page behind it");
 
     private void AddSegment(SdkSegment segment, IReadOnlyList<ulong> relocated)
     {
         if (segment.Rva >= _metadata.EnclaveSize || segment.MemorySize > _metadata.EnclaveSize || segment.FileSize > _metadata.EnclaveSize)
         {
-            throw new ImageException((long)segment.Where, $"{segment.Name} reaches beyond the enclave's size {FactList.Hex(_metadata.EnclaveSize)}");
+            throw new ImageException(
+                (long)segment.Where, $"{segment.Name} reaches beyond the enclave's size {FactList.Hex(_metadata.EnclaveSize)}");
         }
 
         // The pages with bytes of the file: of the pages that are not writable, those with a relocation become so.
@@ -210,7 +212,9 @@ internal sealed class SdkLayout
             step += group.LoadStep;
             if (group.LoadStep > _metadata.EnclaveSize || step > _metadata.EnclaveSize)
             {
-                throw new ImageException((long)group.Offset, $"a group of {group.LoadTimes} times {FactList.Hex(group.LoadStep)} bytes reaches beyond the enclave");
+                throw new ImageException(
+                    (long)group.Offset,
+                    $"a group of {group.LoadTimes} times {FactList.Hex(group.LoadStep)} bytes reaches beyond the enclave");
             }
 
             foreach (SdkLayoutEntry entry in entries)
@@ -255,14 +259,16 @@ internal sealed class SdkLayout
             return;
         }
 
-        ReadOnlyMemory<byte> content = _metadata.InBlock(entry.Offset, entry.ContentOffset, entry.ContentSize, "the contents of a layout entry");
+        ReadOnlyMemory<byte> content = _metadata.InBlock(
+            entry.Offset, entry.ContentOffset, entry.ContentSize, "the contents of a layout entry");
         if (entry.IsTcs)
         {
             Add(entry.Offset, rva, entry.PageCount, flags, isMeasured, TcsPage(entry, content, rva), name, entry.Use);
         }
         else if ((ulong)content.Length > entry.PageCount * Page)
         {
-            throw new ImageException((long)entry.Offset, $"the {content.Length} bytes of {name} do not fit into its {entry.PageCount} pages");
+            throw new ImageException(
+                (long)entry.Offset, $"the {content.Length} bytes of {name} do not fit into its {entry.PageCount} pages");
         }
         else
         {
@@ -279,46 +285,17 @@ internal sealed class SdkLayout
             : throw new ImageException((long)entry.Offset, $"pages with SECINFO.FLAGS {FactList.Hex(entry.SiFlags)} cannot be added");
     }
 
-    private static PageContent Fill(uint word)
-    {
-        if (word == 0)
-        {
-            return PageContent.Zero;
-        }
-
-        byte[] page = new byte[PageContent.PageSize];
-        for (int i = 0; i < page.Length; i += sizeof(uint))
-        {
-            BinaryPrimitives.WriteUInt32LittleEndian(page.AsSpan(i), word);
-        }
-
-        return PageContent.Repeat(page);
-    }
+    private static PageContent Fill(uint word) => word == 0 ? PageContent.Zero : new FilledContent(word);
 
     // The template's offsets are relative to the TCS itself. All pages of an entry get the same contents.
-    private static PageContent TcsPage(SdkLayoutEntry entry, ReadOnlyMemory<byte> template, ulong rva)
-    {
-        const int OSsa = 16;
-        const int OFsBase = 48;
-        const int OGsBase = 56;
-        if (template.Length > TcsSize)
-        {
-            throw new ImageException((long)entry.Offset, string.Create(CultureInfo.InvariantCulture, $"the template of a TCS has {template.Length} bytes, more than a page"));
-        }
-
-        byte[] page = new byte[TcsSize];
-        template.CopyTo(page);
-        foreach (int field in (ReadOnlySpan<int>)[OSsa, OFsBase, OGsBase])
-        {
-            Span<byte> bytes = page.AsSpan(field, sizeof(ulong));
-            BinaryPrimitives.WriteUInt64LittleEndian(bytes, BinaryPrimitives.ReadUInt64LittleEndian(bytes) + rva);
-        }
-
-        return PageContent.Repeat(page);
-    }
+    private static TcsContent TcsPage(SdkLayoutEntry entry, ReadOnlyMemory<byte> template, ulong rva) =>
+        template.Length <= PageContent.PageSize
+            ? new TcsContent(template, rva)
+            : throw new ImageException((long)entry.Offset, $"the template of a TCS has {template.Length} bytes, more than a page");
 
     private void Add(
-        ulong where, ulong rva, ulong pages, SecInfoFlags flags, bool isMeasured, PageContent content, string name, PageUse use = PageUse.Image) =>
+        ulong where, ulong rva, ulong pages, SecInfoFlags flags, bool isMeasured, PageContent content, string name,
+        PageUse use = PageUse.Image) =>
         _builder.Add(
             (long)where, new PageRun(_shift + rva, pages, flags, isMeasured ? PageRun.AllChunks : (ushort)0, content, name) { Use = use });
 

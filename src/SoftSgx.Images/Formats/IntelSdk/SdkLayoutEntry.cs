@@ -42,7 +42,8 @@ internal enum SdkPageAttributes : ushort
 /// </code>
 /// </remarks>
 internal sealed record SdkLayoutEntry(
-    ulong Offset, ushort Id, ushort AttributesOrEntryCount, uint PageCountOrLoadTimes, ulong RvaOrLoadStep, uint ContentSize, uint ContentOffset, ulong SiFlags)
+    ulong Offset, ushort Id, ushort AttributesOrEntryCount, uint PageCountOrLoadTimes, ulong RvaOrLoadStep, uint ContentSize,
+    uint ContentOffset, ulong SiFlags)
 {
     private const ushort GroupFlag = 1 << 12;
 
@@ -52,7 +53,8 @@ internal sealed record SdkLayoutEntry(
     // By identifier, 1 to 23.
     private static readonly string[] s_names =
     [
-        "", "heap", "heap, initial part", "heap that grows", "TCS", "thread data", "SSA", "stack that grows", "stack", "thread group", "guard",
+        "", "heap", "heap, initial part", "heap that grows", "TCS", "thread data", "SSA", "stack that grows", "stack", "thread group",
+        "guard",
         "heap", "heap, initial part", "heap that grows", "TCS", "thread data", "SSA", "stack that grows", "stack", "thread group",
         "reserved memory", "reserved memory, initial part", "reserved memory that grows", "user region",
     ];

@@ -34,6 +34,9 @@ internal sealed class SdkMetadata
     private const ulong PatchEntrySize = 32;
     private const ulong ExtensionEntrySize = 16;
 
+    /// <summary>The most entries of a table: some eighty times as many as the signing tool has room for.</summary>
+    private const ulong MostEntries = 1 << 16;
+
     private const uint SmallestSsaFrame = 1;
     private const uint LargestSsaFrame = 4;
     private const uint LargestTcsPolicy = 1;
@@ -115,7 +118,7 @@ internal sealed class SdkMetadata
     internal static List<SdkMetadata> ReadAll(ImageBytes bytes, ulong offset, ulong end)
     {
         // A real file has three; each is larger than a SIGSTRUCT, so the file's length bounds them, too.
-        const int Most = 64;
+        const int Most = 16;
         List<SdkMetadata> blocks = [];
         while (offset + DirectoriesOffset <= end && bytes.U64(offset, "the metadata's magic") == Magic)
         {
@@ -169,7 +172,8 @@ internal sealed class SdkMetadata
 
         if (SsaFrameSize is < SmallestSsaFrame or > LargestSsaFrame)
         {
-            throw new ImageException((long)Offset + 24, $"ssa_frame_size {SsaFrameSize} is not from {SmallestSsaFrame} to {LargestSsaFrame} pages");
+            throw new ImageException(
+                (long)Offset + 24, $"ssa_frame_size {SsaFrameSize} is not from {SmallestSsaFrame} to {LargestSsaFrame} pages");
         }
 
         LayoutBuilder.CheckSize(EnclaveSize, (long)Offset + 40);
@@ -216,22 +220,32 @@ internal sealed class SdkMetadata
         (ulong at, ulong size) = Directory(2, "the ELRANGE");
         if (size != Expected)
         {
-            throw new ImageException((long)(Offset + DirectoriesOffset + (2 * DirectorySize)), $"the ELRANGE has {size} bytes, not {Expected}");
+            throw new ImageException(
+                (long)(Offset + DirectoriesOffset + (2 * DirectorySize)), $"the ELRANGE has {size} bytes, not {Expected}");
         }
 
         ulong image = _bytes.U64(at, "enclave_image_address");
         ulong start = _bytes.U64(at + 8, "elrange_start_address");
         ulong length = _bytes.U64(at + 16, "elrange_size");
         LayoutBuilder.CheckSize(length, (long)at + 16);
-        if (start > image || image % PageContent.PageSize != 0 || (start & (length - 1)) != 0 || image - start > length || EnclaveSize > length - (image - start))
+        if (start > image
+            || image % PageContent.PageSize != 0
+            || (start & (length - 1)) != 0
+            || image - start > length
+            || EnclaveSize > length - (image - start))
         {
-            throw new ImageException((long)at, $"the enclave's {FactList.Hex(EnclaveSize)} bytes at {FactList.Hex(image)} do not lie in the ELRANGE of {FactList.Hex(length)} bytes at {FactList.Hex(start)}, or one of them is not aligned");
+            throw new ImageException(
+                (long)at,
+                $"the enclave's {FactList.Hex(EnclaveSize)} bytes at {FactList.Hex(image)} do not lie in the ELRANGE of "
+                    + $"{FactList.Hex(length)} bytes at {FactList.Hex(start)}, or one of them is not aligned");
         }
 
         return (length, image - start);
     }
 
-    /// <summary>The module that is linked into the enclave's pages with a library for FIPS mode: where it stands in the file and in the enclave.</summary>
+    /// <summary>
+    /// The module that is linked into the enclave's pages with a library for FIPS mode: where it stands in the file and in the enclave.
+    /// </summary>
     internal (ulong FileOffset, ulong Rva, ulong Size)? SharedObject()
     {
         const uint Id = 0x1002;
@@ -267,7 +281,8 @@ internal sealed class SdkMetadata
 
         if (offset >= Size || length > Size - offset)
         {
-            throw new ImageException((long)where, $"{what} ({length} bytes at {FactList.Hex(offset)}) reaches beyond the metadata's {Size} bytes");
+            throw new ImageException(
+                (long)where, $"{what} ({length} bytes at {FactList.Hex(offset)}) reaches beyond the metadata's {Size} bytes");
         }
 
         return _bytes.Memory(Offset + offset, length, what);
@@ -298,6 +313,8 @@ internal sealed class SdkMetadata
         uint offset = _bytes.U32(at, what);
         uint size = _bytes.U32(at + 4, what);
         InBlock(at, offset, size, what);
-        return (Offset + offset, size);
+        return size / ExtensionEntrySize <= MostEntries
+            ? (Offset + offset, size)
+            : throw new ImageException((long)at, $"{what} has {size} bytes, more than any has");
     }
 }

@@ -22,7 +22,8 @@ internal static class SdkPeReader
     internal static EnclaveImage Read(ImageBytes bytes)
     {
         PEHeaders headers = Headers(bytes);
-        PEHeader optional = headers.PEHeader ?? throw new ImageException(headers.PEHeaderStartOffset, "the PE file has no optional header: it is no image");
+        PEHeader optional = headers.PEHeader
+            ?? throw new ImageException(headers.PEHeaderStartOffset, "the PE file has no optional header: it is no image");
         SectionHeader? metadata = headers.SectionHeaders
             .Where(static section => s_metadataSections.Contains(section.Name))
             .Select(static section => (SectionHeader?)section)
@@ -45,7 +46,8 @@ internal static class SdkPeReader
                 Format = $"{format}, not signed",
                 Kind = ImageKind.IntelSdkPe,
                 Facts = [facts],
-                Notes = ["It is linked for the SDK but not signed: its metadata section is empty, and its layout is made when it is signed."],
+                Notes = [
+                    "It is linked for the SDK but not signed: its metadata section is empty, and its layout is made when it is signed."],
             };
         }
 
@@ -58,13 +60,18 @@ internal static class SdkPeReader
                 Signature = old.Signature,
                 SignatureOffset = (long)old.SignatureOffset,
                 Facts = [facts, old.Facts($"metadata {old.Version}")],
-                Notes = ["Its metadata is older than the layout table (version 1.3): the loader of its time derived the layout, and nothing does today."],
+                Notes = [
+                    "Its metadata is older than the layout table (version 1.3): the loader of its time derived the layout, and "
+                        + "nothing does today."],
             };
         }
 
-        (IReadOnlyList<SdkSegment>, IReadOnlyList<ulong>) parts = (Segments(headers, optional, found), RelocatedPages(bytes, headers, optional));
-        List<string> notes = ["The layout of PE enclaves could not be compared with a loader's: trust it if it measures to the signature's ENCLAVEHASH."];
-        return SdkImage.Of(ImageKind.IntelSdkPe, format, blocks, _ => parts, [facts], notes, [], patched => ClearHeader(patched, headers, optional));
+        (IReadOnlyList<SdkSegment>, IReadOnlyList<ulong>) parts = (
+            Segments(headers, optional, found), RelocatedPages(bytes, headers, optional));
+        List<string> notes = [
+            "The layout of PE enclaves could not be compared with a loader's: trust it if it measures to the signature's ENCLAVEHASH."];
+        return SdkImage.Of(
+            ImageKind.IntelSdkPe, format, blocks, _ => parts, [facts], notes, [], patched => ClearHeader(patched, headers, optional));
     }
 
     private static PEHeaders Headers(ImageBytes bytes)
@@ -75,7 +82,8 @@ internal static class SdkPeReader
             using MemoryStream stream = new(array.Array!, array.Offset, array.Count, writable: false);
             return new PEHeaders(stream);
         }
-        catch (Exception e) when (e is BadImageFormatException or IOException or ArgumentException or OverflowException or InvalidOperationException)
+        catch (Exception e) when (
+            e is BadImageFormatException or IOException or ArgumentException or OverflowException or InvalidOperationException)
         {
             throw new ImageException(0, "the headers of the PE file are not well-formed, or cut off");
         }
@@ -174,7 +182,9 @@ internal static class SdkPeReader
                 $"section {FactList.Printable(section.Name)}",
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{PermissionNames.Of(Permissions(section.SectionCharacteristics))} address 0x{section.VirtualAddress:x}, 0x{section.VirtualSize:x} bytes, 0x{section.SizeOfRawData:x} of them in the file at 0x{section.PointerToRawData:x}"));
+                    $"{PermissionNames.Of(Permissions(section.SectionCharacteristics))} address 0x{section.VirtualAddress:x}, "
+                        + $"0x{section.VirtualSize:x} bytes, 0x{section.SizeOfRawData:x} of them in the file at "
+                        + $"0x{section.PointerToRawData:x}"));
         }
 
         return facts.Build();

@@ -53,7 +53,12 @@ internal static class SelftestReader
         }
 
         const SecInfoFlags HeapPermissions = SecInfoFlags.R | SecInfoFlags.W;
-        builder.Add((long)segments[^1].HeaderOffset, new PageRun(heap, HeapSize / Page, LayoutBuilder.Flags(PageType.PT_REG, HeapPermissions), 0, PageContent.Zero, "heap") { Use = PageUse.Heap });
+        builder.Add(
+            (long)segments[^1].HeaderOffset,
+            new PageRun(heap, HeapSize / Page, LayoutBuilder.Flags(PageType.PT_REG, HeapPermissions), 0, PageContent.Zero, "heap")
+            {
+                Use = PageUse.Heap,
+            });
         return new EnclaveImage
         {
             Format = "enclave of the Linux kernel's selftests (ELF)",
@@ -72,7 +77,8 @@ internal static class SelftestReader
     {
         if (segment.HasOtherFlags)
         {
-            throw new ImageException((long)segment.HeaderOffset, $"segment {number} has flags {FactList.Hex(segment.Flags)} besides R, W and X");
+            throw new ImageException(
+                (long)segment.HeaderOffset, $"segment {number} has flags {FactList.Hex(segment.Flags)} besides R, W and X");
         }
 
         ulong from = segment.FileOffset / Page * Page;
@@ -92,7 +98,9 @@ internal static class SelftestReader
         builder.Add((long)segment.HeaderOffset, new PageRun(
             from - start,
             length / Page,
-            number == 0 ? LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None) : LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions),
+            number == 0
+                ? LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None)
+                : LayoutBuilder.Flags(PageType.PT_REG, segment.Permissions),
             PageRun.AllChunks,
             new SegmentContent(bytes, from, inFile, 0),
             number == 0 ? "TCS pages" : string.Create(CultureInfo.InvariantCulture, $"segment {number}"))

@@ -40,7 +40,10 @@ internal sealed class OpenEnclaveProperties
         ulong configuration = structSize - Math.Min(structSize, FixedSize);
         if (structSize > size || configuration is not OldConfiguration and not KssConfiguration and not StartAddressConfiguration)
         {
-            throw new ImageException((long)offset, $"the properties' size {structSize} is none of the known ones: {FixedSize + OldConfiguration}, {FixedSize + KssConfiguration}, {FixedSize + StartAddressConfiguration}");
+            throw new ImageException(
+                (long)offset,
+                $"the properties' size {structSize} is none of the known ones: {FixedSize + OldConfiguration}, "
+                    + $"{FixedSize + KssConfiguration}, {FixedSize + StartAddressConfiguration}");
         }
 
         Type = bytes.U32(offset + 4, What);
@@ -131,7 +134,10 @@ internal sealed class OpenEnclaveProperties
             .Text("xfrm", StructureFacts.XfrmText(Xfrm));
         if (HasKss)
         {
-            facts.Text("flags", Flags switch { 0 => "0x0", _ => $"{FactList.Hex(Flags)}{((Flags & 1) != 0 ? ", capture_pf_gp_exceptions" : "")}{((Flags & 2) != 0 ? ", create_zero_base_enclave" : "")}" })
+            string flags = FactList.Hex(Flags)
+                + ((Flags & 1) != 0 ? ", capture_pf_gp_exceptions" : "")
+                + ((Flags & 2) != 0 ? ", create_zero_base_enclave" : "");
+            facts.Text("flags", flags)
                 .Bytes("family_id", FamilyId.Span)
                 .Bytes("extended_product_id", ExtendedProductId.Span);
         }

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
 
 namespace SoftSgx.Images;
@@ -56,7 +55,9 @@ internal sealed class OpenEnclaveReader
 
         if (Module(elf) is { } module)
         {
-            notes.Add($"It is linked to {FactList.Printable(module)}, whose pages are part of the enclave: there is no layout without that file.");
+            notes.Add(
+                $"It is linked to {FactList.Printable(module)}, whose pages are part of the enclave: there is no layout without "
+                    + "that file.");
             return Image(Format, properties, elf, notes, []);
         }
 
@@ -74,7 +75,9 @@ internal sealed class OpenEnclaveReader
         return Image(Format, properties, elf, notes, variants);
     }
 
-    private static EnclaveImage Image(string format, OpenEnclaveProperties properties, ElfFile elf, List<string> notes, List<ImageVariant> variants) => new()
+    private static EnclaveImage Image(
+        string format, OpenEnclaveProperties properties, ElfFile elf, List<string> notes, List<ImageVariant> variants) =>
+        new()
     {
         Format = format,
         Kind = ImageKind.OpenEnclave,
@@ -99,7 +102,8 @@ internal sealed class OpenEnclaveReader
         ElfSection? strings = elf.Sections.FirstOrDefault(section => section.Address == table && section.Type == ElfSection.TypeStrings);
         return strings is null || name >= strings.Size
             ? "another file"
-            : elf.Bytes.Name(strings.FileOffset + name, strings.FileOffset + Math.Min(strings.Size, elf.Bytes.Length), "the name of a library");
+            : elf.Bytes.Name(
+                strings.FileOffset + name, strings.FileOffset + Math.Min(strings.Size, elf.Bytes.Length), "the name of a library");
     }
 
     private ImageVariant Lay()
@@ -115,7 +119,9 @@ internal sealed class OpenEnclaveReader
         ulong at = _imageSize;
         if (relocationPages > 0)
         {
-            Add(builder, shift + at, relocationPages, SecInfoFlags.R, true, PageContent.Of(_relocations), "relocations", PageUse.Relocations);
+            Add(
+                builder, shift + at, relocationPages, SecInfoFlags.R, true, PageContent.Of(_relocations), "relocations",
+                PageUse.Relocations);
             at += relocationPages * Page;
         }
 
@@ -157,7 +163,8 @@ internal sealed class OpenEnclaveReader
         Guard();
         builder.Add(
             (long)_properties.FileOffset,
-            new PageRun(shift + at, 1, LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None), PageRun.AllChunks, TcsPage(shift, at), Of("TCS"))
+            new PageRun(
+                shift + at, 1, LayoutBuilder.Flags(PageType.PT_TCS, SecInfoFlags.None), PageRun.AllChunks, TcsPage(shift, at), Of("TCS"))
             {
                 Use = PageUse.Tcs,
             });
@@ -170,16 +177,9 @@ internal sealed class OpenEnclaveReader
         Add(builder, shift + at, 1, ReadWrite, true, PageContent.Zero, Of("thread data"), PageUse.ThreadData);
     }
 
-    private static readonly PageContent s_stack = StackPage();
+    private static readonly PageContent s_stack = new FilledContent(StackFill);
 
-    private static PageContent StackPage()
-    {
-        uint[] page = new uint[PageContent.PageSize / sizeof(uint)];
-        Array.Fill(page, StackFill);
-        return PageContent.Repeat(MemoryMarshal.AsBytes<uint>(page).ToArray());
-    }
-
-    private PageContent TcsPage(ulong shift, ulong at)
+    private TcsContent TcsPage(ulong shift, ulong at)
     {
         ulong threadData = shift + at + ((ControlPages + _tlsPages) * Page);
         Tcs tcs = new()
@@ -192,7 +192,7 @@ internal sealed class OpenEnclaveReader
             FsLimit = uint.MaxValue,
             GsLimit = uint.MaxValue,
         };
-        return PageContent.Repeat(Bytes.Of(in tcs).ToArray());
+        return new TcsContent(Bytes.Of(in tcs)[..TcsContent.FieldsLength].ToArray(), 0);
     }
 
     private void AddImage(LayoutBuilder builder, ulong shift, IReadOnlyList<(ulong Rva, byte[] Bytes)> patches)
@@ -208,25 +208,31 @@ internal sealed class OpenEnclaveReader
                 throw new ImageException((long)segment.HeaderOffset, $"{name} has no permissions");
             }
 
-            if (i > 0 && (segments[i - 1].Address >= segment.Address || segments[i - 1].Address + segments[i - 1].MemorySize > segment.Address / Page * Page))
+            ElfSegment? before = i > 0 ? segments[i - 1] : null;
+            if (before is not null
+                && (before.Address >= segment.Address || before.Address + before.MemorySize > segment.Address / Page * Page))
             {
                 throw new ImageException((long)segment.HeaderOffset, $"{name} overlaps the segment before it, or stands before it");
             }
 
             ulong first = segment.Address / Page;
             ulong end = (segment.Address + segment.MemorySize + Page - 1) / Page;
-            Add(builder, shift + (first * Page), end - first, segment.Permissions, true, new StagedContent(_elf.Bytes, segments, patches, first), name, PageUse.Image);
+            Add(
+                builder, shift + (first * Page), end - first, segment.Permissions, true,
+                new StagedContent(_elf.Bytes, segments, patches, first), name, PageUse.Image);
         }
     }
 
     private void Add(
-        LayoutBuilder builder, ulong offset, ulong pages, SecInfoFlags permissions, bool isMeasured, PageContent content, string name, PageUse use)
+        LayoutBuilder builder, ulong offset, ulong pages, SecInfoFlags permissions, bool isMeasured, PageContent content, string name,
+        PageUse use)
     {
         if (pages > 0)
         {
+            ushort measured = isMeasured ? PageRun.AllChunks : (ushort)0;
             builder.Add(
                 (long)_properties.FileOffset,
-                new PageRun(offset, pages, LayoutBuilder.Flags(PageType.PT_REG, permissions), isMeasured ? PageRun.AllChunks : (ushort)0, content, name) { Use = use });
+                new PageRun(offset, pages, LayoutBuilder.Flags(PageType.PT_REG, permissions), measured, content, name) { Use = use });
         }
     }
 
@@ -242,7 +248,8 @@ internal sealed class OpenEnclaveReader
         }
 
         byte[] info = new byte[OpenEnclaveProperties.ImageInfoSize];
-        ReadOnlySpan<ulong> addresses = [_info.Address, _properties.Size, _imageSize, relocationSize, _imageSize + relocationSize, _release.TellsEnd ? end : size];
+        ReadOnlySpan<ulong> addresses = [
+            _info.Address, _properties.Size, _imageSize, relocationSize, _imageSize + relocationSize, _release.TellsEnd ? end : size];
         for (int i = 0; i < addresses.Length; i++)
         {
             BinaryPrimitives.WriteUInt64LittleEndian(info.AsSpan(i * sizeof(ulong)), addresses[i]);
@@ -294,13 +301,15 @@ internal sealed class OpenEnclaveReader
     }
 
     private bool IsHeader(ElfSegment segment) =>
-        segment is { Type: ElfSegment.TypeLoad, FileSize: >= 64 } && _elf.Bytes.Span(segment.FileOffset, 4, "a segment").SequenceEqual(ElfFile.Magic);
+        segment is { Type: ElfSegment.TypeLoad, FileSize: >= 64 }
+            && _elf.Bytes.Span(segment.FileOffset, 4, "a segment").SequenceEqual(ElfFile.Magic);
 
     private ElfSection? Section(string name) => _elf.Section(name);
 
     // With lld the section's alignment can differ from the segment's, by which the compiler goes; from 0.16 on the loader knows.
     private ulong DataAlignment(ElfSection data) =>
-        _release.HasPltRelocations && _elf.Segments.FirstOrDefault(segment => segment.Type == ElfSegment.TypeTls && segment.Address == data.Address) is { } tls
+        _release.HasPltRelocations
+            && _elf.Segments.FirstOrDefault(segment => segment.Type == ElfSegment.TypeTls && segment.Address == data.Address) is { } tls
             ? tls.Alignment
             : data.Alignment;
 
@@ -325,7 +334,9 @@ internal sealed class OpenEnclaveReader
         const ulong Most = 1UL << 40;
         return alignment is > 0 and < Most && size < Most
             ? (size + alignment - 1) / alignment * alignment
-            : throw new ImageException((long)section.HeaderOffset, $"the size {FactList.Hex(size)} or the alignment {FactList.Hex(alignment)} of {section.Name} makes no sense");
+            : throw new ImageException(
+                (long)section.HeaderOffset,
+                $"the size {FactList.Hex(size)} or the alignment {FactList.Hex(alignment)} of {section.Name} makes no sense");
     }
 
     private ulong ImageSize()
@@ -368,21 +379,18 @@ internal sealed class OpenEnclaveReader
         byte[] relocations = new byte[(length + Page - 1) / Page * Page];
         dynamic.CopyTo(relocations);
         plt.CopyTo(relocations.AsMemory(dynamic.Length));
-        List<ElfSymbol>? symbols = null;
         for (int at = 0; at + (int)RelocationSize <= (int)length; at += (int)RelocationSize)
         {
             const uint TpOff64 = 18;
             ulong info = BinaryPrimitives.ReadUInt64LittleEndian(relocations.AsSpan(at + 8));
             if ((uint)info == TpOff64)
             {
-                symbols ??= _elf.Section(".dynsym") is { } table ? [.. _elf.Symbols(table)] : [];
-                ulong index = info >> 32;
-                if (index == 0 || index > (ulong)symbols.Count)
-                {
-                    throw new ImageException($"a relocation names symbol {index} of {symbols.Count}");
-                }
-
-                BinaryPrimitives.WriteUInt64LittleEndian(relocations.AsSpan(at + 16), symbols[(int)index - 1].Value);
+                ElfSymbol? symbol = _elf.Section(".dynsym") is { } table ? _elf.SymbolAt(table, info >> 32) : null;
+                BinaryPrimitives.WriteUInt64LittleEndian(
+                    relocations.AsSpan(at + 16),
+                    symbol is { } found
+                        ? found.Value
+                        : throw new ImageException($"a relocation names symbol {info >> 32}, which is not there"));
             }
         }
 
@@ -398,17 +406,27 @@ internal sealed class OpenEnclaveReader
 
         return section.EntrySize == RelocationSize
             ? _elf.Contents(section)
-            : throw new ImageException((long)section.HeaderOffset, $"the entries of {name} have {section.EntrySize} bytes, not {RelocationSize}");
+            : throw new ImageException(
+                (long)section.HeaderOffset, $"the entries of {name} have {section.EntrySize} bytes, not {RelocationSize}");
     }
 
     // Where the pages end, without an overflow that would make them look fewer.
     private ulong CheckedEnd(ulong relocationPages, ulong threadPages)
     {
         const ulong Most = LayoutBuilder.MaximumSize / Page;
-        UInt128 pages = (UInt128)(_imageSize / Page) + relocationPages + _properties.HeapPages + ((UInt128)_properties.Threads * threadPages);
-        if (_properties.StackPages > Most || _properties.Threads > Most || pages > Most || _properties.StartAddress > LayoutBuilder.MaximumSize || _properties.StartAddress % Page != 0)
+        UInt128 threads = (UInt128)_properties.Threads * threadPages;
+        UInt128 pages = (UInt128)(_imageSize / Page) + relocationPages + _properties.HeapPages + threads;
+        if (_properties.StackPages > Most
+            || _properties.Threads > Most
+            || pages > Most
+            || _properties.StartAddress > LayoutBuilder.MaximumSize
+            || _properties.StartAddress % Page != 0)
         {
-            throw new ImageException((long)_properties.FileOffset + 8, $"the properties ask for more pages than an enclave can have, or an unaligned start: heap {FactList.Hex(_properties.HeapPages)}, stack {FactList.Hex(_properties.StackPages)}, threads {FactList.Hex(_properties.Threads)}, start {FactList.Hex(_properties.StartAddress)}");
+            throw new ImageException(
+                (long)_properties.FileOffset + 8,
+                "the properties ask for more pages than an enclave can have, or an unaligned start: heap "
+                    + $"{FactList.Hex(_properties.HeapPages)}, stack {FactList.Hex(_properties.StackPages)}, threads "
+                    + $"{FactList.Hex(_properties.Threads)}, start {FactList.Hex(_properties.StartAddress)}");
         }
 
         return (ulong)pages * Page;
@@ -417,7 +435,8 @@ internal sealed class OpenEnclaveReader
     private static ulong RoundUpToPower(ulong size) => System.Numerics.BitOperations.RoundUpToPowerOf2(size);
 
     // Pages of the staged image, from a page of it on.
-    private sealed class StagedContent(ImageBytes file, List<ElfSegment> segments, IReadOnlyList<(ulong Rva, byte[] Bytes)> patches, ulong firstPage) : PageContent
+    private sealed class StagedContent(
+        ImageBytes file, List<ElfSegment> segments, IReadOnlyList<(ulong Rva, byte[] Bytes)> patches, ulong firstPage) : PageContent
     {
         public override bool IsUniform => false;
 

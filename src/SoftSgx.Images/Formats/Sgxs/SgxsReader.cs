@@ -57,7 +57,8 @@ internal sealed class SgxsReader
         uint ssaFrameSize = BinaryPrimitives.ReadUInt32LittleEndian(record.AsSpan(8));
         ulong size = BinaryPrimitives.ReadUInt64LittleEndian(record.AsSpan(12));
         CheckZero(record.AsSpan(20), 20);
-        FactList facts = new FactList("SGXS stream", 0).Text("first record", isSized ? "ECREATE" : "UNSIZED").Count("SSAFRAMESIZE", ssaFrameSize);
+        FactList facts = new FactList("SGXS stream", 0).Text("first record", isSized ? "ECREATE" : "UNSIZED")
+            .Count("SSAFRAMESIZE", ssaFrameSize);
         if (!isSized)
         {
             return new EnclaveImage
@@ -65,7 +66,9 @@ internal sealed class SgxsReader
                 Format = "SGXS stream, without a size",
                 Kind = ImageKind.Sgxs,
                 Facts = [facts.Hex("where the size goes, too", size).Build()],
-                Notes = ["The enclave's size is not set yet; with it the layout is complete (sgxs-append, or the linker of the enclave, sets it)."],
+                Notes = [
+                    "The enclave's size is not set yet; with it the layout is complete (sgxs-append, or the linker of the enclave, "
+                        + "sets it)."],
             };
         }
 
@@ -166,12 +169,16 @@ internal sealed class SgxsReader
         CheckZero(records.Rest(24), records.Position + 24);
         if (offset % PageContent.PageSize != 0 || offset > _size - PageContent.PageSize)
         {
-            throw new ImageException(records.Position + 8, $"the page at {FactList.Hex(offset)} is not aligned, or lies beyond the enclave's size {FactList.Hex(_size)}");
+            throw new ImageException(
+                records.Position + 8,
+                $"the page at {FactList.Hex(offset)} is not aligned, or lies beyond the enclave's size {FactList.Hex(_size)}");
         }
 
         if (offset < smallest)
         {
-            throw new ImageException(records.Position + 8, $"the page at {FactList.Hex(offset)} stands behind one of a higher offset: the stream is not canonical");
+            throw new ImageException(
+                records.Position + 8,
+                $"the page at {FactList.Hex(offset)} stands behind one of a higher offset: the stream is not canonical");
         }
 
         if ((flags & ~(SecInfoFlags.RWX | SecInfoFlags.PageTypeMask)) != 0)
@@ -194,13 +201,19 @@ internal sealed class SgxsReader
         int chunk = (int)((offset - page.Offset) / ChunkSize);
         if (page.Included >> chunk != 0)
         {
-            throw new ImageException(records.Position + 8, $"the chunk at {FactList.Hex(offset)} does not follow the one before it: the stream is not canonical");
+            throw new ImageException(
+                records.Position + 8,
+                $"the chunk at {FactList.Hex(offset)} does not follow the one before it: the stream is not canonical");
         }
 
         ushort bit = (ushort)(1 << chunk);
         bool isMeasured = records.Is(EExtend);
         records.SkipContents();
-        return page with { Included = (ushort)(page.Included | bit), Measured = isMeasured ? (ushort)(page.Measured | bit) : page.Measured };
+        return page with
+        {
+            Included = (ushort)(page.Included | bit),
+            Measured = isMeasured ? (ushort)(page.Measured | bit) : page.Measured,
+        };
     }
 
     private static void CheckZero(ReadOnlySpan<byte> bytes, long offset)
@@ -218,7 +231,10 @@ internal sealed class SgxsReader
         internal ulong Stride => RecordSize + ((ulong)ushort.PopCount(Included) * ChunkRecord);
 
         internal bool Follows(Page other) =>
-            Offset == other.Offset + PageContent.PageSize && Flags == other.Flags && Included == other.Included && Measured == other.Measured;
+            Offset == other.Offset + PageContent.PageSize
+                && Flags == other.Flags
+                && Included == other.Included
+                && Measured == other.Measured;
     }
 
     private sealed class SgxsRuns(SgxsReader reader) : IEnumerable<PageRun>

@@ -75,7 +75,9 @@ internal static class QuoteReader
     {
         FactList header = new FactList("quote header", 0)
             .Count("version", version)
-            .Text("sign_type", bytes.U16(2, "sign_type") switch { 0 => "0, unlinkable", 1 => "1, linkable", ushort other => FactList.Hex(other) })
+            .Text(
+                "sign_type",
+                bytes.U16(2, "sign_type") switch { 0 => "0, unlinkable", 1 => "1, linkable", ushort other => FactList.Hex(other) })
             .Hex("epid_group_id", bytes.U32(4, "epid_group_id"))
             .Count("qe_svn", bytes.U16(8, "qe_svn"))
             .Count("pce_svn", bytes.U16(10, "pce_svn"))
@@ -114,10 +116,14 @@ internal static class QuoteReader
         uint tee = version == 3 ? TeeSgx : bytes.U32(4, "tee_type");
         FactList header = new FactList("quote header", 0)
             .Count("version", version)
-            .Text("att_key_type", keyType switch { KeyEcdsaP256 => "2, ECDSA P-256", KeyEcdsaP384 => "3, ECDSA P-384", _ => FactList.Hex(keyType) });
+            .Text(
+                "att_key_type",
+                keyType switch { KeyEcdsaP256 => "2, ECDSA P-256", KeyEcdsaP384 => "3, ECDSA P-384", _ => FactList.Hex(keyType) });
         if (version == 3)
         {
-            header.Hex("att_key_data_0", bytes.U32(4, "att_key_data_0")).Count("qe_svn", bytes.U16(8, "qe_svn")).Count("pce_svn", bytes.U16(10, "pce_svn"));
+            header.Hex("att_key_data_0", bytes.U32(4, "att_key_data_0"))
+                .Count("qe_svn", bytes.U16(8, "qe_svn"))
+                .Count("pce_svn", bytes.U16(10, "pce_svn"));
         }
         else
         {
@@ -155,7 +161,8 @@ internal static class QuoteReader
         notes.Add("Its fields are shown as they are; whether its signatures are right is not checked here.");
         return new EnclaveImage
         {
-            Format = string.Create(CultureInfo.InvariantCulture, $"quote, version {version} ({(tee == TeeSgx ? "ECDSA" : "ECDSA, of a trust domain")})"),
+            Format = string.Create(
+                CultureInfo.InvariantCulture, $"quote, version {version} ({(tee == TeeSgx ? "ECDSA" : "ECDSA, of a trust domain")})"),
             Kind = ImageKind.Quote,
             Facts = facts,
             Notes = notes,
@@ -177,7 +184,8 @@ internal static class QuoteReader
     {
         if (size < TrustDomainBodySize)
         {
-            throw new ImageException((long)offset, $"the report body of a trust domain has at least {TrustDomainBodySize} bytes, not {size}");
+            throw new ImageException(
+                (long)offset, $"the report body of a trust domain has at least {TrustDomainBodySize} bytes, not {size}");
         }
 
         FactList facts = new("report body", (long)offset);
@@ -214,7 +222,8 @@ internal static class QuoteReader
         FactList more = new FactList("quoting enclave", (long)at)
             .Bytes("signature of its report", Part(bytes, at, 64, end, "the signature of the quoting enclave's report").Span);
         at += 64;
-        ushort authentication = BinaryPrimitives.ReadUInt16LittleEndian(Part(bytes, at, 2, end, "the length of the authentication data").Span);
+        ushort authentication = BinaryPrimitives.ReadUInt16LittleEndian(
+            Part(bytes, at, 2, end, "the length of the authentication data").Span);
         more.Bytes("authentication data", Part(bytes, at + 2, authentication, end, "the authentication data").Span);
         facts.Add(more.Build());
         Certification(bytes, at + 2 + authentication, end, facts, notes, isInner: true);
@@ -291,7 +300,9 @@ internal static class QuoteReader
                 using X509Certificate2 certificate = X509CertificateLoader.LoadCertificate(encoded);
                 group.Text(name, string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{certificate.Subject}; issued by {certificate.Issuer}; valid from {certificate.NotBefore.ToUniversalTime():yyyy-MM-dd} to {certificate.NotAfter.ToUniversalTime():yyyy-MM-dd}; serial {certificate.SerialNumber}"));
+                    $"{certificate.Subject}; issued by {certificate.Issuer}; valid from "
+                        + $"{certificate.NotBefore.ToUniversalTime():yyyy-MM-dd} to {certificate.NotAfter.ToUniversalTime():yyyy-MM-dd}; "
+                        + $"serial {certificate.SerialNumber}"));
             }
             catch (Exception e) when (e is CryptographicException or FormatException or ArgumentException)
             {
@@ -307,7 +318,8 @@ internal static class QuoteReader
     private static ReadOnlyMemory<byte> Part(ImageBytes bytes, ulong at, ulong length, ulong end, string what) =>
         at <= end && length <= end - at
             ? bytes.Memory(at, length, what)
-            : throw new ImageException((long)at, $"{what} ({length} bytes) reaches beyond its container, which ends at {FactList.Hex(end)}");
+            : throw new ImageException(
+                (long)at, $"{what} ({length} bytes) reaches beyond its container, which ends at {FactList.Hex(end)}");
 
     private static void AddRest(ImageBytes bytes, ulong end, List<string> notes)
     {

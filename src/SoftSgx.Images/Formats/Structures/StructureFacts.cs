@@ -10,7 +10,9 @@ internal static class StructureFacts
 {
     internal static FactGroup SigStruct(in SigStruct value, long offset) => new FactList("SIGSTRUCT", offset)
         .Text("HEADER", Right(value.Header.AsReadOnlySpan(), Architecture.SigStruct.HeaderConstant))
-        .Text("VENDOR", value.Vendor switch { Architecture.SigStruct.VendorIntel => "0x8086, Intel", 0 => "0", _ => FactList.Hex(value.Vendor) })
+        .Text(
+            "VENDOR",
+            value.Vendor switch { Architecture.SigStruct.VendorIntel => "0x8086, Intel", 0 => "0", _ => FactList.Hex(value.Vendor) })
         .Text("DATE", DateText(value.Date))
         .Text("HEADER2", Right(value.Header2.AsReadOnlySpan(), Architecture.SigStruct.Header2Constant))
         .Hex("SWDEFINED", value.SwDefined)
@@ -129,8 +131,11 @@ internal static class StructureFacts
         TryDate(date, out DateOnly value) ? value.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture) : $"{FactList.Hex(date)}, no date";
 
     internal static bool TryDate(uint date, out DateOnly value) =>
-        DateOnly.TryParseExact(date.ToString("x8", CultureInfo.InvariantCulture), "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.None, out value);
+        DateOnly.TryParseExact(
+            date.ToString("x8", CultureInfo.InvariantCulture), "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.None, out value);
 
     private static string Right(ReadOnlySpan<byte> value, ReadOnlySpan<byte> right) =>
-        value.SequenceEqual(right) ? Convert.ToHexStringLower(value) : $"{Convert.ToHexStringLower(value)}, wrong: it must be {Convert.ToHexStringLower(right)}";
+        value.SequenceEqual(right)
+            ? Convert.ToHexStringLower(value)
+            : $"{Convert.ToHexStringLower(value)}, wrong: it must be {Convert.ToHexStringLower(right)}";
 }

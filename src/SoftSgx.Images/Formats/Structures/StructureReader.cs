@@ -73,7 +73,8 @@ internal static class StructureReader
         && Bytes.IsZero(in body.Reserved4) && IsPlausible(body.Attributes);
 
     // Every enclave has x87 and SSE.
-    private static bool IsPlausible(SgxAttributes attributes) => (attributes.Xfrm & (ulong)XFeatureMask.Legacy) == (ulong)XFeatureMask.Legacy;
+    private static bool IsPlausible(SgxAttributes attributes) =>
+        (attributes.Xfrm & (ulong)XFeatureMask.Legacy) == (ulong)XFeatureMask.Legacy;
 
     private static T Structure<T>(ImageBytes bytes, string what, bool exactly)
         where T : unmanaged
