@@ -5,8 +5,13 @@ namespace SoftSgx.Images;
 /// <summary>Tells what kind of file a file is, and reads it.</summary>
 public static class ImageReader
 {
-    /// <summary>The longest file that is read into memory. SGXS streams, which are not, may be longer.</summary>
-    public const long LongestFile = 1L << 30;
+    /// <summary>The longest ELF or PE file, which is read into memory. SGXS streams, which are not, may be longer.</summary>
+    public const long LongestImage = 1L << 30;
+
+    /// <summary>The longest file of any other kind.</summary>
+    public const long LongestOther = 1L << 26;
+
+    private static ReadOnlySpan<byte> PeMagic => "MZ"u8;
 
     // Enough for every magic.
     private const int MagicLength = 16;
@@ -40,9 +45,11 @@ public static class ImageReader
             return SgxsReader.Read(source);
         }
 
-        if (source.Length > LongestFile)
+        bool isImage = magic.AsSpan().StartsWith(ElfFile.Magic) || magic.AsSpan().StartsWith(PeMagic);
+        if (source.Length > (isImage ? LongestImage : LongestOther))
         {
-            throw new ImageException(LongestFile, "the file is longer than 1 GiB, which only an SGXS stream may be");
+            throw new ImageException(
+                0, isImage ? "it is an ELF or PE file of more than 1 GiB" : "no kind of file that is known by its contents is that long");
         }
 
         ImageBytes bytes = new(source.All());
@@ -57,7 +64,7 @@ public static class ImageReader
             return ReadElf(bytes);
         }
 
-        if (contents.StartsWith("MZ"u8))
+        if (contents.StartsWith(PeMagic))
         {
             return SdkPeReader.Read(bytes);
         }

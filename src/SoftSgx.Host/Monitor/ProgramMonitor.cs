@@ -478,7 +478,7 @@ internal sealed class ProgramMonitor
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
                 : new RecoveryPoint(0, Recovery.Based, (int)EncluLeaf.EENTER); // a landing
         }
-        how = rule.Kind;
+        how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & ZeroFlag) != 0 ? Recovery.Left : Recovery.SavedRsi;
         if (site is null)
         {
             return false;

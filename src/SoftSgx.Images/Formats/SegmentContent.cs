@@ -55,7 +55,12 @@ internal sealed class PatchedBytes
         ulong end = offset + (ulong)destination.Length;
         for (ulong page = offset >> PageShift; destination.Length > 0 && page <= (end - 1) >> PageShift; page++)
         {
-            foreach (int number in _byPage.GetValueOrDefault(page) ?? [])
+            if (!_byPage.TryGetValue(page, out List<int>? patches))
+            {
+                continue;
+            }
+
+            foreach (int number in patches)
             {
                 (ulong at, ReadOnlyMemory<byte> bytes) = _patches[number];
                 ulong from = Math.Max(at, Math.Max(offset, page << PageShift));

@@ -9,8 +9,6 @@ namespace SoftSgx.Images;
 /// </summary>
 internal static class GramineManifestReader
 {
-    private const int LongestFile = 1 << 26;
-
     private static readonly string[] s_shown =
     [
         "libos.entrypoint", "loader.entrypoint", "loader.entrypoint.uri", "loader.log_level", "loader.argv",
@@ -26,19 +24,13 @@ internal static class GramineManifestReader
 
     /// <summary>True if a file may be one: text with the keys that each manifest has.</summary>
     internal static bool IsPlausible(ReadOnlySpan<byte> bytes) =>
-        bytes.Length <= LongestFile
-        && !bytes.Contains((byte)0)
+        !bytes.Contains((byte)0)
         && (bytes.IndexOf("libos"u8) >= 0 || bytes.IndexOf("loader"u8) >= 0)
         && bytes.IndexOf("entrypoint"u8) >= 0
         && bytes.Contains((byte)'=');
 
     internal static EnclaveImage Read(ImageBytes bytes)
     {
-        if (bytes.Length > LongestFile)
-        {
-            throw new ImageException(LongestFile, "no manifest is longer than 64 MiB");
-        }
-
         IReadOnlyList<TomlValue> values = TomlDocument.Read(bytes.All.Span);
         FactList facts = new("Gramine manifest");
         foreach (TomlValue value in values)
