@@ -11,6 +11,11 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
     DemoCommand.Create(),
     SimulateCommand.Create(),
     InspectCommand.Create(),
+    MeasureCommand.Create(),
+    DiffCommand.Create(),
+    KeygenCommand.Create(),
+    SignCommand.Create(),
+    VerifyCommand.Create(),
     LeavesCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
@@ -19,6 +24,11 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
     [DemoCommand.Name] = DemoCommand.Details,
     [SimulateCommand.Name] = SimulateCommand.Details,
     [InspectCommand.Name] = InspectCommand.Details,
+    [MeasureCommand.Name] = MeasureCommand.Details,
+    [DiffCommand.Name] = DiffCommand.Details,
+    [KeygenCommand.Name] = KeygenCommand.Details,
+    [SignCommand.Name] = SignCommand.Details,
+    [VerifyCommand.Name] = VerifyCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
 });
 
