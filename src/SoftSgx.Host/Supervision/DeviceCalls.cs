@@ -171,7 +171,9 @@ internal sealed class DeviceCalls
         bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized, wasOutOfReach = owner.Enclave.IsOutOfReach;
         _files.Tid = thread.Tid;
         _trace?.BeginIoctl(thread, regs, owner.Enclave);
+        _devices.InCall = owner;
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
+        _devices.InCall = null;
         CallTrace.EndIoctl(thread, regs, owner.Enclave);
         if (wasInitialized != owner.Enclave.IsInitialized)
         {

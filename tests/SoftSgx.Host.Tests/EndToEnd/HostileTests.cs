@@ -21,6 +21,13 @@ public sealed class HostileTests
     }
 
     [EndToEndFact]
+    public void A_descriptor_closed_during_a_call_is_the_calls_own_until_its_end()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        _ = Machine.Run([Machine.Softsgx, "run", "--epc", "1M", Machine.Build("closing")], folder: folder.Path).Ended("exit 0");
+    }
+
+    [EndToEndFact]
     public void ENCLU_outside_an_enclave_is_a_fault_of_the_program()
     {
         Outcome outcome = Machine.Supervised(Machine.Build("enclu")).Ended("exit 0");

@@ -41,6 +41,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "../../../../samples/lib/enter.h"
@@ -104,6 +105,7 @@ static char **lines;
 static int nr_lines;
 static uint64_t ballast_pages;
 static __thread sigjmp_buf back;
+static __thread volatile int expects_fault;
 static __thread volatile uint64_t fault_address;
 
 static void die(const char *what)
@@ -115,7 +117,17 @@ static void die(const char *what)
 
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	(void)context;
+	if (!expects_fault) {
+		char text[128];
+		int n = snprintf(text, sizeof(text),
+				 "calls: signal %d code %d at %p, RIP %llx\n",
+				 signal, info->si_code, info->si_addr,
+				 ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]);
+
+		n = write(2, text, n);
+		_exit(3);
+	}
+	expects_fault = 0;
 	fault_address = (uint64_t)info->si_addr;
 	siglongjmp(back, signal);
 }
@@ -297,10 +309,12 @@ static void do_touch(uint64_t address, int write, char *out)
 			fault_address / PAGE == address / PAGE ? "" : " elsewhere");
 		return;
 	}
+	expects_fault = 1;
 	if (write)
 		*p = 1;
 	else
 		(void)*p;
+	expects_fault = 0;
 	strcpy(out, "ok");
 }
 
@@ -319,7 +333,9 @@ static void do_enter(uint64_t *a, char *out)
 	}
 	memset(&run, 0, sizeof(run));
 	run.tcs = a[1];
+	expects_fault = 1;
 	r = sgx_enter(&registers, a[0], &run);
+	expects_fault = 0;
 	if (r || run.function == 4) {
 		if (r)
 			sprintf(out, "returned %d", r);

@@ -40,7 +40,15 @@ internal sealed partial class InterfaceModel
         {
             return null;
         }
-        return Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite) ?? Ok;
+        if ((Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite)) is string fault)
+        {
+            return fault;
+        }
+        if (isWrite)
+        {
+            mapping.Enclave.PageAt(address)!.Write();
+        }
+        return Ok;
     }
 
     /// <summary>An access by a thread inside an enclave: null, or the page fault as the vDSO reports it.</summary>

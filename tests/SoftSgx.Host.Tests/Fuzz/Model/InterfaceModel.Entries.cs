@@ -14,7 +14,7 @@ internal sealed partial class InterfaceModel
         {
             return "returned -22";
         }
-        Operation operation = new(call[2], call[3], call[4], call[5]);
+        Operation operation = new(call[2], call[3], call[4], call[5], Process);
         bool isUnknown = false;
         string? fault = EnterTcs(leaf, tcs, out EnclaveState? enclave, out PageState? thread, ref isUnknown);
         if (isUnknown)
@@ -27,8 +27,8 @@ internal sealed partial class InterfaceModel
         }
         if (leaf == ERESUME)
         {
-            operation = thread!.Interrupted!;
-            thread.Interrupted = null;
+            operation = enclave!.Saved!;
+            thread!.IsInterrupted = false;
         }
         string outcome = Execute(enclave!, operation, ref isUnknown);
         if (isUnknown)
@@ -37,10 +37,11 @@ internal sealed partial class InterfaceModel
         }
         if (outcome.StartsWith("vector", StringComparison.Ordinal))
         {
-            thread!.Interrupted = operation;
+            thread!.IsInterrupted = true;
+            enclave!.Saved = operation;
             return $"leaf 3 {outcome}"; // the asynchronous exit put ERESUME in RAX
         }
-        return outcome;
+        return operation.Process == Process ? outcome : null; // it comes out with the stack pointer of another process
     }
 
     private string? EnterTcs(ulong leaf, ulong tcs, out EnclaveState? enclave, out PageState? thread, ref bool isUnknown)
@@ -70,7 +71,7 @@ internal sealed partial class InterfaceModel
             isUnknown = true; // whether the processor minds
             return null;
         }
-        if (!enclave.IsInitialized || (leaf == EENTER ? thread.Interrupted is not null : thread.Interrupted is null))
+        if (!enclave.IsInitialized || thread.IsInterrupted != (leaf == ERESUME))
         {
             return GeneralProtection;
         }
@@ -101,10 +102,20 @@ internal sealed partial class InterfaceModel
         return operation.Number switch
         {
             1 => Access(enclave, operation.First, PROT_READ, ref isUnknown) ?? "exit 0",
-            2 => Access(enclave, operation.First, PROT_WRITE, ref isUnknown) ?? "exit 0",
+            2 => Write(enclave, operation.First, ref isUnknown) ?? "exit 0",
             3 => ExecuteLeaf(enclave, operation, ref isUnknown),
             _ => $"exit {operation.First:x}",
         };
+    }
+
+    private string? Write(EnclaveState enclave, ulong address, ref bool isUnknown)
+    {
+        string? fault = Access(enclave, address, PROT_WRITE, ref isUnknown);
+        if (fault is null && !isUnknown)
+        {
+            enclave.PageAt(address)!.Write();
+        }
+        return fault;
     }
 
     private string ExecuteLeaf(EnclaveState enclave, Operation operation, ref bool isUnknown)
