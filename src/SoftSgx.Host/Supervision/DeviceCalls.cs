@@ -288,6 +288,10 @@ internal sealed class DeviceCalls
         {
             return reopened;
         }
+        if (reopened == ENOENT && _image.HasDescriptorFiles(thread, calls))
+        {
+            return EIO; // another thread of the program closed the descriptor meanwhile
+        }
         bool isCounted = reopened == 0 && (thread.CallOpenFlags & O_ACCMODE) != O_RDONLY;
         _devices.ReleaseUnreferenced();
         EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd, isCounted);
@@ -298,7 +302,7 @@ internal sealed class DeviceCalls
         }
         if (reopened != 0)
         {
-            _warn("the program has no /proc: its enclaves are released only when it ends");
+            _warn($"the program cannot open its files by /proc/self/fd (errno {reopened}): its enclaves are released only when it ends");
         }
         if (NoticeAtFirstEnclave is string notice)
         {

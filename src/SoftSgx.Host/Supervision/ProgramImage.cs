@@ -48,6 +48,13 @@ internal sealed class ProgramImage
             : -EFAULT;
     }
 
+    /// <summary>True if the program has a /proc to open its files by.</summary>
+    internal bool HasDescriptorFiles(TracedThread thread, in InjectedCalls calls)
+    {
+        ulong scratch = VdsoData.ScratchAddress(DataArea(thread.Space));
+        return thread.Space.Memory.Poke(scratch, "/proc/self/fd\0"u8) && calls.Call(SYS_access, scratch, 0) == 0;
+    }
+
     /// <summary>The address space of a thread before anything is prepared in it, or of a program that is not 64-bit.</summary>
     internal static AddressSpace Unprepared(int tid) => new(TraceeMemory.Open(tid));
 

@@ -36,7 +36,7 @@ internal sealed partial class InterfaceModel
         {
             return SegmentationFault;
         }
-        if (Limits.MayBeReachedByAnother(mapping, address, _hasForked))
+        if (Limits.IsOutOfStep(mapping))
         {
             return null;
         }
@@ -63,7 +63,7 @@ internal sealed partial class InterfaceModel
         {
             return PageFault(error, address);
         }
-        if (mapping.Enclave != enclave || Limits.MayBeReachedByAnother(mapping, address, _hasForked))
+        if (mapping.Enclave != enclave || Limits.IsOutOfStep(mapping))
         {
             isUnknown = true;
             return null;

@@ -56,6 +56,11 @@ internal sealed partial class InterfaceModel
         {
             return missing;
         }
+        if (Limits.IsOutOfStep(mapping) || ((mapping.Protection & PROT_WRITE) == 0 && mapping.Enclave.PageAt(tcs) is null))
+        {
+            isUnknown = true; // whether the processor asks to write, and the kernel says no before it asks the driver for a page
+            return null;
+        }
         if (Load(mapping, tcs) is not null)
         {
             return missing;
@@ -80,7 +85,7 @@ internal sealed partial class InterfaceModel
             return GeneralProtection; // the TCS says otherwise
         }
         ulong ssa = enclave.Base + (Layout.SsaPage * Layout.Page);
-        if ((Access(enclave, ssa, PROT_READ, ref isUnknown) ?? Access(enclave, ssa, PROT_WRITE, ref isUnknown)) is not null)
+        if ((Access(enclave, ssa, PROT_WRITE, ref isUnknown) ?? Access(enclave, ssa, PROT_READ, ref isUnknown)) is not null)
         {
             return $"vector 14 error * address {ssa:x}";
         }
@@ -174,10 +179,9 @@ internal sealed partial class InterfaceModel
     {
         if (Process.MappingAt(address) is not Mapping mapping || mapping.Protection == 0)
         {
-            isUnknown |= Limits.ComesWithoutMapping(enclave, address);
             return false;
         }
-        isUnknown |= mapping.Enclave != enclave;
+        isUnknown |= mapping.Enclave != enclave || Limits.IsOutOfStep(mapping);
         return !isUnknown && Load(mapping, address) is null;
     }
 
