@@ -366,15 +366,18 @@ static void do_sig(const char *hex)
 	}
 }
 
+/* Closes what was there before: exactly once, also when threads do this at once. */
+static int put_slot(int slot, int fd)
+{
+	return close(__atomic_exchange_n(&slots[slot], fd, __ATOMIC_SEQ_CST));
+}
+
 static void forget(void)
 {
 	int i;
 
-	for (i = 0; i < SLOTS; i++) {
-		if (slots[i] >= 0)
-			close(slots[i]);
-		slots[i] = -1;
-	}
+	for (i = 0; i < SLOTS; i++)
+		put_slot(i, -1);
 	munmap((void *)ARENA, ARENA_SIZE);
 }
 
@@ -443,20 +446,19 @@ static void one_call(char *line, char *out)
 	}
 	touch_ballast();
 	if (!strcmp(word, "open")) {
-		if (slots[a[0]] >= 0)
-			close(slots[a[0]]);
-		slots[a[0]] = open(paths[a[1]], a[2], 0600);
-		strcpy(out, slots[a[0]] < 0 ? named(-1) : "ok");
+		int fd;
+
+		put_slot(a[0], -1);
+		fd = open(paths[a[1]], a[2], 0600);
+		strcpy(out, fd < 0 ? named(-1) : "ok");
+		put_slot(a[0], fd);
 	} else if (!strcmp(word, "close")) {
-		strcpy(out, named(close(slots[a[0]])));
-		slots[a[0]] = -1;
+		strcpy(out, named(put_slot(a[0], -1)));
 	} else if (!strcmp(word, "dup")) {
 		int fd = fcntl(slots[a[0]], F_DUPFD_CLOEXEC, 3);
 
 		strcpy(out, fd < 0 ? named(-1) : "ok");
-		if (slots[a[1]] >= 0)
-			close(slots[a[1]]);
-		slots[a[1]] = fd;
+		put_slot(a[1], fd);
 	} else if (!strcmp(word, "create")) {
 		do_create(a, out);
 	} else if (!strcmp(word, "add")) {
