@@ -15,7 +15,7 @@ internal sealed partial class InterfaceModel
         }
         if (enclave.PageAt(address) is PageState page)
         {
-            return (mapping.Protection & ~page.Maximum) != 0 ? Limits.ExceedMaximum(enclave, page) : null;
+            return (mapping.Protection & ~page.Maximum) != 0 ? BusError : null;
         }
         if (!enclave.IsInitialized || enclave.UsedAddPage)
         {
@@ -39,6 +39,11 @@ internal sealed partial class InterfaceModel
         if (Limits.IsOutOfStep(mapping))
         {
             return null;
+        }
+        if (mapping.Enclave is var enclave && enclave.PageAt(address) is PageState page && (mapping.Protection & ~page.Maximum) != 0
+            && !(enclave.UsedAddPage && !enclave.IsInitialized))
+        {
+            return Limits.TouchBeyondMaximum(enclave, page);
         }
         if ((Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite)) is string fault)
         {

@@ -14,9 +14,10 @@ internal static class Limits
     internal static bool Allows(PageState page, ulong access) => (page.Permissions & (access == 1 ? 5ul : access)) != 0;
 
     /// <summary>
-    /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: no fault.
+    /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: it depends on whether the page
+    /// is in the EPC.
     /// </summary>
-    internal static string? ExceedMaximum(EnclaveState enclave, PageState page)
+    internal static string? TouchBeyondMaximum(EnclaveState enclave, PageState page)
         => !page.IsAccessible ? "SIGBUS" : enclave.IsInitialized ? "SIGSEGV" : null;
 
     /// <summary>
