@@ -60,7 +60,7 @@ public sealed partial class SgxSubsystem
         Span<byte> xsave,
         out FaultOutcome outcome)
     {
-        outcome = FaultOutcome.Absent;
+        outcome = FaultOutcome.Forbidden; // no mapping of an enclave
         if (enclave is null)
         {
             return Enclu.Execute(Processor, logical, ref registers, space, xsave);
