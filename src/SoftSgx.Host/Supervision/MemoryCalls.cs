@@ -76,6 +76,10 @@ internal sealed class MemoryCalls
         {
             return CallVerdict.Fail((int)errno);
         }
+        if (isFixed)
+        {
+            _ = Withdraw(thread, start, length);
+        }
         thread.CallEnclave = owner;
         regs.R9 = OffsetOf(owner, start);
         regs.Rdx = PROT_NONE; // until faults in it are watched: another thread could touch it before that
@@ -88,6 +92,7 @@ internal sealed class MemoryCalls
         thread.CallEnclave = null;
         ref readonly UserRegs call = ref thread.CallRegs;
         (regs.Rdx, regs.R9) = (call.Rdx, call.R9);
+        EndWithdrawal(thread, IsError(regs.Rax));
         if (IsError(regs.Rax))
         {
             _ = PtraceCalls.SetRegs(thread.Tid, regs);
