@@ -42,7 +42,7 @@ internal sealed class MemoryCalls
             }
             if (_devices.IsProvision(file))
             {
-                return CallVerdict.Fail(ENODEV); // the driver has no mmap operation
+                return regs.Rsi == 0 ? CallVerdict.GoOn : CallVerdict.Fail(ENODEV); // the driver has no mmap operation; EINVAL comes first
             }
         }
         bool isCode = isFile && ((int)regs.Rdx & PROT_EXEC) != 0;

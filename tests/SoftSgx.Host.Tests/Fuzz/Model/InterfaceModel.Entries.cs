@@ -39,6 +39,7 @@ internal sealed partial class InterfaceModel
         {
             thread!.IsInterrupted = true;
             enclave!.Saved = operation;
+            enclave.PageAt(enclave.Base + (Layout.SsaPage * Layout.Page))!.Content = Content.Junk; // whatever it held, in part
             return $"leaf 3 {outcome}"; // the asynchronous exit put ERESUME in RAX
         }
         return operation.Process == Process ? outcome : null; // it comes out with the stack pointer of another process

@@ -15,10 +15,10 @@ internal static class Limits
 
     /// <summary>
     /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: it depends on whether the page
-    /// is in the EPC.
+    /// is in the EPC, or what it was at INIT.
     /// </summary>
     internal static string? TouchBeyondMaximum(EnclaveState enclave, PageState page)
-        => !page.IsAccessible ? "SIGBUS" : enclave.IsInitialized ? "SIGSEGV" : null;
+        => enclave.IsInitialized && page.IsAccessible ? "SIGSEGV" : null;
 
     /// <summary>
     /// CREATE, the first ADD_PAGE and INIT move the mappings of the process that calls them, and bring them in line with what the
