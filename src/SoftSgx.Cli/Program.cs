@@ -10,6 +10,7 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
     RunCommand.Create(),
     DemoCommand.Create(),
     SimulateCommand.Create(),
+    InspectCommand.Create(),
     LeavesCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
@@ -17,6 +18,7 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
     [RunCommand.Name] = RunCommand.Details,
     [DemoCommand.Name] = DemoCommand.Details,
     [SimulateCommand.Name] = SimulateCommand.Details,
+    [InspectCommand.Name] = InspectCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
 });
 

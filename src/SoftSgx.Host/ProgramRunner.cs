@@ -46,6 +46,12 @@ public sealed record RunOptions
     /// </summary>
     public bool Strict { get; init; }
 
+    /// <summary>Every transition is done by the model, none in the program itself.</summary>
+    public bool Exact { get; init; }
+
+    /// <summary>For tests: the program may ask for signals in the middle of transitions, see <see cref="Monitor.MonitorProbe"/>.</summary>
+    public bool ProbeMonitor { get; init; }
+
     /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
     public required int ArgumentCount { get; init; }
 }
@@ -96,7 +102,7 @@ public static class ProgramRunner
         CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Strict, options.Trace, warn)
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = temporary is null ? null

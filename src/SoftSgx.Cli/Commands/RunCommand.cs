@@ -72,6 +72,13 @@ internal static class RunCommand
         Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
     };
 
+    private static readonly Option<bool> s_exact = new("--exact")
+    {
+        Description = "Stop the program at every transition; none is done in the program itself.",
+    };
+
+    private static readonly Option<bool> s_probeMonitor = new("--probe-monitor") { Hidden = true };
+
     private static readonly Option<bool> s_strict = new("--strict")
     {
         Description = "Outside enclaves their memory reads as ones and writes to it vanish, while no thread of the process is inside. Entries and exits cost more.",
@@ -120,7 +127,7 @@ internal static class RunCommand
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_strict, s_genuineIntel];
+    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_strict, s_exact, s_probeMonitor, s_genuineIntel];
 
     internal static Command Create()
     {
@@ -167,6 +174,8 @@ internal static class RunCommand
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
             Sgx1 = result.GetValue(s_sgx1),
             Strict = result.GetValue(s_strict),
+            Exact = result.GetValue(s_exact),
+            ProbeMonitor = result.GetValue(s_probeMonitor),
             GenuineIntel = result.GetValue(s_genuineIntel),
             ArgumentCount = program.Length,
         };

@@ -1,6 +1,7 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Isolation;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -24,15 +25,20 @@ internal sealed class EnclaveTransitions
     /// <summary>RFLAGS.TF</summary>
     private const ulong TrapFlag = 1 << 8;
 
+    /// <summary>RFLAGS.RF</summary>
+    private const ulong ResumeFlag = 1 << 16;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
     private readonly EnclaveIsolation? _isolation;
+    private readonly ProgramMonitor? _monitor;
     private readonly ITrace? _trace;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ITrace? trace)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ProgramMonitor? monitor, ITrace? trace)
     {
+        _monitor = monitor;
         _trace = trace;
         _subsystem = subsystem;
         _image = image;
@@ -67,9 +73,28 @@ internal sealed class EnclaveTransitions
         return true;
     }
 
+    /// <summary>
+    /// The thread called by the monitor, which could not do a leaf itself: performs it. False if it did not; then it is something else.
+    /// </summary>
+    internal bool OnMonitorCall(TracedThread thread, ref UserRegs regs)
+    {
+        if (_monitor is null || !_monitor.TryTakeCall(thread, ref regs, out MonitorSite site))
+        {
+            return false;
+        }
+        Execute(thread, ref regs, site.Return, site.Faulting, ForcedSignal.None);
+        return true;
+    }
+
     /// <summary>The thread executed ENCLU itself, inside or outside an enclave, which stopped it with SIGILL.</summary>
-    internal void OnEnclu(TracedThread thread, ref UserRegs regs) =>
-        Execute(thread, ref regs, regs.Rip + EncluLength, regs.Rip, ForcedSignal.At(thread, SIGILL));
+    internal void OnEnclu(TracedThread thread, ref UserRegs regs)
+    {
+        _monitor?.Patch(thread, regs);
+        if (thread.Ended is null)
+        {
+            Execute(thread, ref regs, regs.Rip + EncluLength, regs.Rip, ForcedSignal.At(thread, SIGILL));
+        }
+    }
 
     /// <summary>True if ENCLU stands at <paramref name="rip"/>.</summary>
     internal static bool IsEncluAt(AddressSpace space, ulong rip)
@@ -84,8 +109,8 @@ internal sealed class EnclaveTransitions
     /// </summary>
     internal void OnSignalInside(TracedThread thread, ref UserRegs regs, ref SigInfo info)
     {
-        bool isException = info.IsSynchronousFault;
-        ForcedSignal forced = isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
+        bool isException = info.IsSynchronousFault || info.IsPerfBreakpoint;
+        ForcedSignal forced = info.IsSynchronousFault ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
         Fault fault = default;
         if (isException)
         {
@@ -96,10 +121,20 @@ internal sealed class EnclaveTransitions
                 Resume(thread, ref regs, forced);
                 return;
             }
+            if (info.IsPerfBreakpoint && !thread.Processor.DebugOptIn && thread.Processor.IsInElrange(info.Address))
+            {
+                Resume(thread, ref regs, forced); // SDM vol. 3D, "Breakpoint suppression"
+                return;
+            }
             fault = FaultDecoder.Decode(thread.Space, thread.Processor, regs, info);
             if (FaultDecoder.IsBreakpoint(info))
             {
-                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs);
+                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs, info);
+            }
+            if (fault.Kind is not (ExceptionVector.DB or ExceptionVector.BP))
+            {
+                // A fault pushes RF set, also where the host stopped the thread in another way (SDM vol. 3D, "RF treatment on AEX").
+                regs.Eflags |= ResumeFlag;
             }
             if (fault.Kind == ExceptionVector.PF && thread.Space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping) && mapping.ExceedsMaximum(fault.Address))
             {
@@ -160,6 +195,12 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
+        // Set by the #UD that ENCLU is here; an instruction that completes clears it, but ERESUME, which loads it.
+        file.Rflags &= ~ResumeFlag;
+        if (!wasInside)
+        {
+            _monitor?.Reveal(thread.Space, regs.Rbx);
+        }
         OpenEnclave? concerned = wasInside ? thread.Inside : thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping) ? mapping.Owner : null;
         LeafResult result = _subsystem.ExecuteEnclu(concerned?.Enclave, thread.Processor, ref file, thread.Space, xsave, out FaultOutcome outcome);
         if (result.Status == LeafStatus.Fault)
@@ -170,6 +211,10 @@ internal sealed class EnclaveTransitions
         regs.CopyFrom(file);
         thread.Inside = thread.Processor.InEnclave ? concerned : null;
         _isolation?.Update(thread.Space);
+        if (wasInside && !thread.Processor.InEnclave)
+        {
+            _monitor?.Publish(thread, thread.Processor.TcsAddress);
+        }
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -177,13 +222,14 @@ internal sealed class EnclaveTransitions
             if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
             {
                 thread.MaskAtEntry = mask;
+                thread.MayEnterDirectly = (mask & SignalDispositions.KeptSignals) == 0;
             }
         }
         if (needsXsave && !PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;
         }
-        if ((regs.Eflags & TrapFlag) != 0 && leaf != EncluLeaf.ERESUME)
+        if ((regs.Eflags & TrapFlag) != 0 && (leaf != EncluLeaf.ERESUME || thread.Processor.IsNotified))
         {
             Step(thread, ref regs, forced);
             return;
@@ -192,8 +238,9 @@ internal sealed class EnclaveTransitions
     }
 
     /// <summary>
-    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry. After ERESUME the
-    /// processor steps over one instruction of the enclave by itself (SDM vol. 3D, "Single stepping ENCLU instruction leafs").
+    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry, be it by EENTER or by an
+    /// ERESUME with AEX-Notify. After any other ERESUME no step is pending, and the processor steps over one instruction of the enclave by
+    /// itself (SDM vol. 3D, EENTER, ERESUME, EEXIT; "Single stepping ENCLU instruction leafs").
     /// </summary>
     private void Step(TracedThread thread, ref UserRegs regs, ForcedSignal forced)
     {
@@ -212,6 +259,10 @@ internal sealed class EnclaveTransitions
     private void OnLeafFault(
         TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, FaultOutcome outcome, bool wasInside, ForcedSignal forced)
     {
+        if (!wasInside)
+        {
+            _monitor?.Publish(thread, regs.Rbx);
+        }
         SigInfo info = default;
         info.Signal = SignalNumber(fault);
         if (fault.Kind == ExceptionVector.PF && outcome is not (FaultOutcome.Present or FaultOutcome.Retry or FaultOutcome.Forbidden))
@@ -249,6 +300,7 @@ internal sealed class EnclaveTransitions
         regs.CopyFrom(file);
         thread.Inside = null;
         _isolation?.Update(thread.Space);
+        _monitor?.Publish(thread, thread.Processor.TcsAddress);
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;
@@ -353,6 +405,8 @@ internal sealed class EnclaveTransitions
             case ExceptionVector.UD when info.Signal != SIGILL:
                 (info.Signal, info.Code, info.Address) = (SIGILL, ILL_ILLOPN, rip);
                 break;
+            case ExceptionVector.DB when info.IsPerfBreakpoint:
+                break; // the address is that of the breakpoint
             case ExceptionVector.AC:
                 info.Address = 0; // the kernel has none to tell
                 break;
