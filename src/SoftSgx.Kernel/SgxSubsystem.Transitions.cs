@@ -31,7 +31,7 @@ public sealed partial class SgxSubsystem
         Enclave? enclave,
         LogicalProcessor logical,
         ref RegisterFile registers,
-        ILinearAddressSpace space,
+        IProcessAddressSpace space,
         Span<byte> xsave,
         out FaultOutcome outcome)
     {
@@ -56,11 +56,11 @@ public sealed partial class SgxSubsystem
         Enclave? enclave,
         LogicalProcessor logical,
         ref RegisterFile registers,
-        ILinearAddressSpace space,
+        IProcessAddressSpace space,
         Span<byte> xsave,
         out FaultOutcome outcome)
     {
-        outcome = FaultOutcome.Absent;
+        outcome = FaultOutcome.Forbidden; // no mapping of an enclave
         if (enclave is null)
         {
             return Enclu.Execute(Processor, logical, ref registers, space, xsave);
@@ -75,21 +75,27 @@ public sealed partial class SgxSubsystem
             }
 
             ulong address = result.Fault.Address;
-            if (enclave.EpcPageAt(address) >= 0)
+            if (!space.TryFindMapping(address, out Enclave? owner, out PageProtection mapping) || !Allows(mapping, (PageFaultError)result.Fault.ErrorCode))
+            {
+                outcome = FaultOutcome.Forbidden;
+                return result;
+            }
+
+            if (owner.EpcPageAt(address) >= 0 && (mapping & ~owner.MaximumProtection(address)) == 0)
             {
                 outcome = FaultOutcome.Present;
                 return result;
             }
 
             long seen = Reclaimer.Progress;
-            outcome = enclave.HandleFault(address, PageProtection.None, null);
+            outcome = owner.HandleFault(address, mapping, null);
             if (outcome == FaultOutcome.Retry)
             {
                 Reclaimer.WaitForProgress(seen, Patience);
             }
             else
             {
-                Trace?.Faulted(enclave, address, "processor", outcome);
+                Trace?.Faulted(owner, address, "processor", outcome);
                 if (outcome != FaultOutcome.Present)
                 {
                     return result;
@@ -154,6 +160,10 @@ public sealed partial class SgxSubsystem
             }
         }
     }
+
+    // access_error in arch/x86/mm/fault.c, which comes before the driver of a mapping is asked for the page.
+    private static bool Allows(PageProtection mapping, PageFaultError error)
+        => (mapping & ((error & PageFaultError.Write) != 0 ? PageProtection.Write : PageProtection.Access)) != 0;
 
     private LeafResult ExecuteOnce(
         Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, ILinearAddressSpace space, Span<byte> xsave)

@@ -18,6 +18,12 @@ internal sealed class OpenDevices
 
     internal bool IsProvision(FileIdentity file) => _provisioning.Contains(file);
 
+    /// <summary>
+    /// The enclave that an ioctl is at work on, or null. The call holds a reference of its own, as fdget gives one in the kernel: another
+    /// thread of the program may close the descriptor meanwhile.
+    /// </summary>
+    internal OpenEnclave? InCall { private get; set; }
+
     internal void Add(OpenEnclave enclave) => _enclaves.Add(enclave.Inode.Identity, enclave);
 
     internal void AddProvision(FileIdentity file) => _provisioning.Add(file);
@@ -31,7 +37,7 @@ internal sealed class OpenDevices
     {
         foreach (OpenEnclave enclave in _enclaves.Values)
         {
-            if (!enclave.Inode.IsReferencedByProgram)
+            if (!ReferenceEquals(enclave, InCall) && !enclave.Inode.IsReferencedByProgram)
             {
                 _gone.Add(enclave);
             }

@@ -1,4 +1,5 @@
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
 
 namespace SoftSgx.Host.Devices;
@@ -14,5 +15,6 @@ internal sealed class ProcessFiles : IFileTable
     internal int Tid { get; set; }
 
     /// <inheritdoc/>
-    public bool IsProvisionDevice(int fd) => FileIdentity.TryOf(Tid, fd, out FileIdentity file) && _devices.IsProvision(file);
+    public bool IsProvisionDevice(int fd) =>
+        FileIdentity.TryOf(Tid, fd, out FileIdentity file) && _devices.IsProvision(file) && !DeviceCalls.IsPathOnly(Tid, fd);
 }

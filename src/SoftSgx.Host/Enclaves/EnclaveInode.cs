@@ -42,7 +42,7 @@ internal sealed unsafe class EnclaveInode : IEnclaveInode
         int own;
         fixed (byte* path = ProcPath.OfDescriptor(tid, fd))
         {
-            own = Libc.Open(path, O_RDWR | O_CLOEXEC, 0);
+            own = Libc.Open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
         }
         if (own < 0)
         {

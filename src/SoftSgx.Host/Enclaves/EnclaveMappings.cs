@@ -67,6 +67,13 @@ internal sealed class EnclaveMappings
         return index < all.Length && all[index].Start < end;
     }
 
+    /// <summary>The mappings of a range, cut to it.</summary>
+    internal EnclaveMapping[] Within(ulong start, ulong end) =>
+    [
+        .. _all.Where(mapping => mapping.Start < end && start < mapping.End)
+            .Select(mapping => mapping with { Start = Math.Max(start, mapping.Start), End = Math.Min(end, mapping.End) }),
+    ];
+
     /// <summary>True if a part of the enclave is mapped.</summary>
     internal bool Has(OpenEnclave owner)
     {

@@ -44,7 +44,7 @@ internal static class Native
     internal const int MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_EXEC = 0x10;
     internal const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
     internal const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_DIRECTORY = 0x10000, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
-    internal const int F_DUPFD = 0, F_GETFL = 3, F_DUPFD_CLOEXEC = 1030, F_SETLEASE = 1024, F_ADD_SEALS = 1033, F_GET_SEALS = 1034, F_WRLCK = 1, F_UNLCK = 2;
+    internal const int F_DUPFD = 0, F_GETFL = 3, F_SETFL = 4, F_DUPFD_CLOEXEC = 1030, F_SETLEASE = 1024, F_ADD_SEALS = 1033, F_GET_SEALS = 1034, F_WRLCK = 1, F_UNLCK = 2;
     internal const int F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4;
     internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
     internal const int SEEK_SET = 0, SEEK_CUR = 1;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Supervision;
@@ -29,9 +30,12 @@ internal sealed unsafe class Pager : IDisposable
     private const int NudgeMilliseconds = 2;
 
     /// <summary>
-    /// A page that is missing although the enclave has it, so many times in a row: the program itself took it out of the file.
+    /// A page that is missing to a thread although the enclave has it, so many times in a row: the program itself took it out of the file.
     /// </summary>
     private const int LostAfter = 64;
+
+    /// <summary>Threads whose last fault is remembered; when there are more, all are forgotten.</summary>
+    private const int MaximumThreads = 4096;
 
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(20);
 
@@ -41,6 +45,7 @@ internal sealed unsafe class Pager : IDisposable
     private readonly ProcessorFollower _follower = new();
     private readonly ProcessorFollower _reclaimerFollower = new();
     private readonly List<PendingFault> _pending = [];
+    private readonly Dictionary<(ulong Space, int Tid), (ulong Page, int Count)> _repeated = [];
     private readonly Lock _gate = new();
     private readonly Dictionary<ulong, SpacePaging> _spaces = [];
     private readonly int _epoll;
@@ -48,8 +53,6 @@ internal sealed unsafe class Pager : IDisposable
     private Thread? _thread;
     private ulong _nextKey = StopKey + 1;
     private uint _served;
-    private ulong _lostAddress;
-    private int _lostCount;
 
     private const ulong StopKey = 0;
 
@@ -181,7 +184,7 @@ internal sealed unsafe class Pager : IDisposable
         ulong address = fault.Message.Address, page = address & ~(PageSize - 1);
         if (!fault.Space.Mappings.TryFind(address, out EnclaveMapping mapping) || fault.Space.Find(mapping.Owner) is not MappedEnclave mapped)
         {
-            if (IsLost(page))
+            if (IsLost(fault, page))
             {
                 // It is mapped all the same: threads of the program changed the same range at once, and we learned of it in another order.
                 _verdicts.Add(Verdict(fault, FaultOutcome.Absent, isFinal: true));
@@ -203,7 +206,7 @@ internal sealed unsafe class Pager : IDisposable
         switch (outcome)
         {
             case FaultOutcome.Present:
-                if (IsLost(page))
+                if (IsLost(fault, page))
                 {
                     _verdicts.Add(Verdict(fault, outcome, isFinal: true));
                 }
@@ -227,12 +230,16 @@ internal sealed unsafe class Pager : IDisposable
         isFinal,
         fault.Stops);
 
-    /// <summary>True when the same page, which the enclave has, was missing again and again with nothing in between.</summary>
-    private bool IsLost(ulong page)
+    /// <summary>True when the same page was missing to the same thread again and again, and to it nothing in between.</summary>
+    private bool IsLost(in PendingFault fault, ulong page)
     {
-        _lostCount = page == _lostAddress ? _lostCount + 1 : 0;
-        _lostAddress = page;
-        return _lostCount >= LostAfter;
+        if (_repeated.Count >= MaximumThreads)
+        {
+            _repeated.Clear();
+        }
+        ref (ulong Page, int Count) last = ref CollectionsMarshal.GetValueRefOrAddDefault(_repeated, (fault.Space.PagerKey, fault.Message.Tid), out _);
+        last = (page, last.Page == page ? last.Count + 1 : 0);
+        return last.Count >= LostAfter;
     }
 
     private bool Watch(int fd, ulong key)

@@ -60,16 +60,24 @@ internal sealed class ProgramPaging
         StartAgeing(thread, calls);
     }
 
-    /// <summary>The parent may have kept mappings from its children (MADV_DONTFORK): forgets where the child has nothing.</summary>
+    /// <summary>
+    /// The parent may have kept mappings from its children (MADV_DONTFORK), or just replaced them: forgets where the child has nothing or
+    /// something else.
+    /// </summary>
     private static void ForgetNotInherited(AddressSpace space, int tid)
     {
         ulong end = 0;
+        bool isReadable = false;
         foreach (MapsEntry entry in MemoryMap.Read(tid))
         {
-            space.Enclaves.Remove(end, entry.Start);
-            end = entry.End;
+            isReadable = true;
+            if (entry is { IsPrivate: false, HasInode: true })
+            {
+                space.Enclaves.Remove(end, entry.Start);
+                end = entry.End;
+            }
         }
-        if (end != 0)
+        if (isReadable)
         {
             space.Enclaves.Remove(end, ulong.MaxValue);
         }
@@ -136,7 +144,8 @@ internal sealed class ProgramPaging
     {
         AddressSpace space = thread.Space;
         if (thread.PreviousStop > verdict.Seen || verdict.Space != space.Paging
-            || (!verdict.IsFinal && IsResolved(space, verdict.Address)) || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+            || (!verdict.IsFinal && IsResolved(space, verdict.Address)) || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs)
+            || !IsAtAccess(thread, regs, verdict.Address))
         {
             return false;
         }
@@ -243,6 +252,22 @@ internal sealed class ProgramPaging
         }
         _ = PtraceCalls.SetSigInfo(thread.Tid, raised);
         return raised.Signal;
+    }
+
+    /// <summary>
+    /// The thread is still at the access: another one may have let it go on meanwhile, which takes no stop. What an instruction accesses
+    /// cannot always be told; one that comes to the same fault again is at it.
+    /// </summary>
+    private static bool IsAtAccess(TracedThread thread, in UserRegs regs, ulong address)
+    {
+        bool isAgain = thread.Doubted == (regs.Rip, address);
+        thread.Doubted = default;
+        if (isAgain || FaultDecoder.Accesses(thread.Space, regs, address))
+        {
+            return true;
+        }
+        thread.Doubted = (regs.Rip, address);
+        return false;
     }
 
     private static bool IsResolved(AddressSpace space, ulong address) =>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Isolation;
@@ -10,7 +11,7 @@ using SoftSgx.Processor;
 namespace SoftSgx.Host.Supervision;
 
 /// <summary>One address space of the supervised program: what threads, and a vfork child until it execs, share.</summary>
-internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposable
+internal sealed class AddressSpace : IProcessAddressSpace, IUserMemory, IDisposable
 {
     private readonly MemoryMap _map = new();
 
@@ -61,17 +62,16 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
     public bool TryTranslate(ulong address, AccessKind access, out int epcPage, out PageFaultError error)
     {
         epcPage = -1;
-        error = PageFaultError.User;
-        if (!Enclaves.TryFind(address, out EnclaveMapping mapping))
-        {
-            return true;
-        }
-        error |= access switch
+        error = PageFaultError.User | access switch
         {
             AccessKind.Write => PageFaultError.Write,
             AccessKind.Execute => PageFaultError.Instruction,
             _ => 0,
         };
+        if (!Enclaves.TryFind(address, out EnclaveMapping mapping))
+        {
+            return PageTables.IsPresent(Tid, address) || FindMapping(address).Exists; // ordinary memory, or nothing
+        }
         PageProtection needed = access switch
         {
             AccessKind.Write => PageProtection.Write,
@@ -95,6 +95,14 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         }
         epcPage = page;
         return true;
+    }
+
+    /// <inheritdoc/>
+    public bool TryFindMapping(ulong address, [NotNullWhen(true)] out Enclave? enclave, out PageProtection protection)
+    {
+        bool found = Enclaves.TryFind(address, out EnclaveMapping mapping);
+        (enclave, protection) = found ? (mapping.Owner.Enclave, mapping.Protection) : (null, PageProtection.None);
+        return found;
     }
 
     /// <summary>

@@ -183,7 +183,9 @@ internal sealed class DeviceCalls
         }
         _files.Tid = thread.Tid;
         _trace?.BeginIoctl(thread, regs, owner.Enclave);
+        _devices.InCall = owner;
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
+        _devices.InCall = null;
         CallTrace.EndIoctl(thread, regs, owner.Enclave);
         if (wasInitialized != owner.Enclave.IsInitialized)
         {
@@ -313,6 +315,10 @@ internal sealed class DeviceCalls
         {
             return reopened;
         }
+        if (reopened == ENOENT && _image.HasDescriptorFiles(thread, calls))
+        {
+            return EIO; // another thread of the program closed the descriptor meanwhile
+        }
         bool isCounted = reopened == 0 && (thread.CallOpenFlags & O_ACCMODE) != O_RDONLY;
         _devices.ReleaseUnreferenced();
         EnclaveInode? inode = EnclaveInode.Open(_platform, thread.Tid, fd, isCounted);
@@ -323,7 +329,7 @@ internal sealed class DeviceCalls
         }
         if (reopened != 0)
         {
-            _warn("the program has no /proc: its enclaves are released only when it ends");
+            _warn($"the program cannot open its files by /proc/self/fd (errno {reopened}): its enclaves are released only when it ends");
         }
         if (NoticeAtFirstEnclave is string notice)
         {

@@ -265,7 +265,7 @@ internal sealed class EnclaveTransitions
         }
         SigInfo info = default;
         info.Signal = SignalNumber(fault);
-        if (fault.Kind == ExceptionVector.PF && outcome is not (FaultOutcome.Present or FaultOutcome.Retry))
+        if (fault.Kind == ExceptionVector.PF && outcome is not (FaultOutcome.Present or FaultOutcome.Retry or FaultOutcome.Forbidden))
         {
             (info.Signal, info.Code) = (SIGBUS, BUS_ADRERR);
         }

@@ -128,6 +128,10 @@ internal static class FaultDecoder
         return mappingAllows && !epcmAllows ? error | PageFaultError.Sgx : error;
     }
 
+    /// <summary>True if the instruction at RIP, or fetching it, can be seen to access an address.</summary>
+    internal static bool Accesses(AddressSpace space, in UserRegs regs, ulong address) =>
+        address - regs.Rip < MaximumInstruction || DataOperandAt(space, regs, address);
+
     private static bool Writes(AddressSpace space, in UserRegs regs, ulong address) => Touches(space, regs, address, writes: true);
 
     private static bool DataOperandAt(AddressSpace space, in UserRegs regs, ulong address) => Touches(space, regs, address, writes: false);

@@ -45,11 +45,11 @@ internal sealed class MemoryCalls
             }
             if (_devices.IsProvision(file))
             {
-                return CallVerdict.Fail(ENODEV); // the driver has no mmap operation
+                return regs.Rsi == 0 ? CallVerdict.GoOn : CallVerdict.Fail(ENODEV); // the driver has no mmap operation; EINVAL comes first
             }
         }
         bool isCode = isFile && ((int)regs.Rdx & PROT_EXEC) != 0;
-        bool mayReplace = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED && space.Enclaves.Count > 0;
+        bool mayReplace = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED && Withdraw(thread, regs.Rdi, regs.Rsi);
         return isCode || mayReplace ? CallVerdict.WatchEnd(PendingCall.Map) : CallVerdict.GoOn;
     }
 
@@ -79,6 +79,10 @@ internal sealed class MemoryCalls
         {
             return CallVerdict.Fail((int)errno);
         }
+        if (isFixed)
+        {
+            _ = Withdraw(thread, start, length);
+        }
         thread.CallEnclave = owner;
         regs.R9 = OffsetOf(owner, start);
         regs.Rdx = PROT_NONE; // until faults in it are watched: another thread could touch it before that
@@ -91,6 +95,7 @@ internal sealed class MemoryCalls
         thread.CallEnclave = null;
         ref readonly UserRegs call = ref thread.CallRegs;
         (regs.Rdx, regs.R9) = (call.Rdx, call.R9);
+        EndWithdrawal(thread, IsError(regs.Rax));
         if (IsError(regs.Rax))
         {
             _ = PtraceCalls.SetRegs(thread.Tid, regs);
@@ -185,6 +190,36 @@ internal sealed class MemoryCalls
     }
 
     /// <summary>
+    /// Before a call that takes mappings away: forgets them already now, and waits until nobody works on their page tables. Once the kernel
+    /// has made the call, and before we learn of it, another thread may have got the range for memory of its own.
+    /// </summary>
+    /// <returns>False if there are none in that range.</returns>
+    private static bool Withdraw(TracedThread thread, ulong start, ulong length)
+    {
+        AddressSpace space = thread.Space;
+        ulong end = start + RoundUp(length);
+        if (start % PageSize != 0 || end <= start || !space.Enclaves.Overlaps(start, end))
+        {
+            return false; // the first two the kernel refuses
+        }
+        thread.WithdrawnMappings = space.Enclaves.Within(start, end);
+        Forget(space, start, end);
+        space.Paging?.Ageing?.Enter().Dispose();
+        return true;
+    }
+
+    /// <summary>The end of such a call: if it failed, what was mapped still is.</summary>
+    private static void EndWithdrawal(TracedThread thread, bool failed)
+    {
+        foreach (EnclaveMapping mapping in failed ? thread.WithdrawnMappings : [])
+        {
+            thread.Space.Enclaves.Add(mapping);
+            thread.Space.Paging?.Add(mapping.Owner);
+        }
+        thread.WithdrawnMappings = [];
+    }
+
+    /// <summary>
     /// After an ioctl: mappings that precede CREATE get their offsets, and after INIT every page its protection; the mappings of an
     /// enclave that ADD_PAGE builds leave its file with the first page, and come back with INIT.
     /// </summary>
@@ -232,6 +267,7 @@ internal sealed class MemoryCalls
     internal static void OnMapEnd(TracedThread thread, in UserRegs regs)
     {
         ref readonly UserRegs call = ref thread.CallRegs;
+        EndWithdrawal(thread, IsError(regs.Rax));
         if (IsError(regs.Rax))
         {
             return;
@@ -322,16 +358,14 @@ internal sealed class MemoryCalls
     internal static CallVerdict OnUnmap(TracedThread thread, in UserRegs regs)
     {
         thread.Space.MappingsChanged();
-        ulong end = regs.Rdi + RoundUp(regs.Rsi);
-        return end > regs.Rdi && thread.Space.Enclaves.Overlaps(regs.Rdi, end) ? CallVerdict.WatchEnd(PendingCall.Unmap) : CallVerdict.GoOn;
+        return Withdraw(thread, regs.Rdi, regs.Rsi) ? CallVerdict.WatchEnd(PendingCall.Unmap) : CallVerdict.GoOn;
     }
 
     internal void OnUnmapEnd(TracedThread thread, in UserRegs regs)
     {
+        EndWithdrawal(thread, IsError(regs.Rax));
         if (!IsError(regs.Rax))
         {
-            ref readonly UserRegs call = ref thread.CallRegs;
-            Forget(thread.Space, call.Rdi, call.Rdi + RoundUp(call.Rsi));
             _devices.ReleaseUnreferenced();
         }
     }
@@ -345,16 +379,10 @@ internal sealed class MemoryCalls
         {
             return CallVerdict.Fail(EFAULT); // VM_DONTEXPAND and VM_PFNMAP: mm/mremap.c refuses to resize such a mapping
         }
-        return ((int)regs.R10 & MREMAP_FIXED) != 0 && space.Enclaves.Count > 0 ? CallVerdict.WatchEnd(PendingCall.Remap) : CallVerdict.GoOn;
+        return ((int)regs.R10 & MREMAP_FIXED) != 0 && Withdraw(thread, regs.R8, regs.Rdx) ? CallVerdict.WatchEnd(PendingCall.Remap) : CallVerdict.GoOn;
     }
 
-    internal static void OnRemapEnd(TracedThread thread, in UserRegs regs)
-    {
-        if (!IsError(regs.Rax))
-        {
-            Forget(thread.Space, regs.Rax, regs.Rax + RoundUp(thread.CallRegs.Rdx));
-        }
-    }
+    internal static void OnRemapEnd(TracedThread thread, in UserRegs regs) => EndWithdrawal(thread, IsError(regs.Rax));
 
     internal static bool IsError(ulong result) => result > unchecked((ulong)-4096L);
 

@@ -43,9 +43,24 @@ internal sealed class ProgramImage
         path.Clear();
         "/proc/self/fd/"u8.CopyTo(path);
         Utf8Formatter.TryFormat((uint)fd, path[14..], out _);
-        return thread.Space.Memory.Poke(scratch, path)
-            ? calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, (ulong)(flags | O_CLOEXEC))
-            : -EFAULT;
+        if (!thread.Space.Memory.Poke(scratch, path))
+        {
+            return -EFAULT;
+        }
+        // Another thread may have put a pipe there meanwhile, whose other end nobody has: no call may wait for that.
+        long reopened = calls.Call(SYS_openat, unchecked((ulong)AT_FDCWD), scratch, (ulong)(flags | O_CLOEXEC | O_NONBLOCK));
+        if (reopened >= 0)
+        {
+            _ = calls.Call(SYS_fcntl, (ulong)reopened, F_SETFL, 0);
+        }
+        return reopened;
+    }
+
+    /// <summary>True if the program has a /proc to open its files by.</summary>
+    internal bool HasDescriptorFiles(TracedThread thread, in InjectedCalls calls)
+    {
+        ulong scratch = VdsoData.ScratchAddress(DataArea(thread.Space));
+        return thread.Space.Memory.Poke(scratch, "/proc/self/fd\0"u8) && calls.Call(SYS_access, scratch, 0) == 0;
     }
 
     /// <summary>The address space of a thread before anything is prepared in it, or of a program that is not 64-bit.</summary>

@@ -484,6 +484,17 @@ internal sealed class Supervisor
             _monitor?.Withdraw(parent.Space); // two address spaces share the enclaves' TCSs from now on
         }
         AddressSpace space = sharesMemory ? parent.Space : parent.Space.Fork(tid);
+        if (!sharesMemory)
+        {
+            // Whether calls that are under way took their mappings before the fork shows in the child.
+            foreach (EnclaveMapping mapping in _threads.Values.Where(thread => thread.Space == parent.Space).SelectMany(static thread => thread.WithdrawnMappings))
+            {
+                if (!space.Enclaves.Overlaps(mapping.Start, mapping.End))
+                {
+                    space.Enclaves.Add(mapping);
+                }
+            }
+        }
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
         TracedThread thread = new(tid, space, dispositions)
         {

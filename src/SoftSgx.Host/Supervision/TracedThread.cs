@@ -77,6 +77,9 @@ internal sealed class TracedThread
     /// <summary>The enclave that the call under way concerns.</summary>
     internal OpenEnclave? CallEnclave { get; set; }
 
+    /// <summary>The mappings of enclaves that the call under way takes away.</summary>
+    internal EnclaveMapping[] WithdrawnMappings { get; set; } = [];
+
     /// <summary>What the call under way, which was cut short, will say at its end.</summary>
     internal Errno CallErrno { get; set; }
 
@@ -134,6 +137,9 @@ internal sealed class TracedThread
 
     /// <summary>A verdict on its page fault, for which it is being interrupted.</summary>
     internal Paging.FaultVerdict? Verdict { get; set; }
+
+    /// <summary>Instruction and address of a verdict that did not seem to be on what the thread was doing.</summary>
+    internal (ulong Rip, ulong Address) Doubted { get; set; }
 
     /// <summary>True while it executes an access that faults in place of the one at <see cref="RaisedAddress"/>.</summary>
     internal bool IsRaising { get; set; }

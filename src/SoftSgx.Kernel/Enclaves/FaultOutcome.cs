@@ -17,6 +17,11 @@ public enum FaultOutcome
     /// </summary>
     Refused,
 
+    /// <summary>
+    /// SIGSEGV: nothing is mapped there, or the mapping does not allow the access. The driver is not asked, and adds no page.
+    /// </summary>
+    Forbidden,
+
     /// <summary>SIGBUS: there is no such page.</summary>
     Absent,
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using SoftSgx.Architecture;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
@@ -8,7 +9,7 @@ namespace SoftSgx.Simulation;
 /// A thread with a logical processor of its own that goes into an enclave by a TCS, accesses pages from inside, and comes out. A page
 /// fault inside is an asynchronous exit, the kernel's handling of it, and ERESUME, as on hardware.
 /// </summary>
-public sealed class EnclaveThread : ILinearAddressSpace
+public sealed class EnclaveThread : IProcessAddressSpace
 {
     private const ulong OutsideAddress = 0x1000;
     private const ulong InitialFlags = 0x202;
@@ -114,6 +115,15 @@ public sealed class EnclaveThread : ILinearAddressSpace
 
         epcPage = _enclave.Kernel.EpcPageAt(address);
         return epcPage >= 0;
+    }
+
+    /// <inheritdoc/>
+    public bool TryFindMapping(ulong address, [NotNullWhen(true)] out Enclave? enclave, out PageProtection protection)
+    {
+        bool found = address - _enclave.Kernel.Base < _enclave.Size;
+        enclave = found ? _enclave.Kernel : null;
+        protection = found ? _enclave.Kernel.MaximumProtection(address) : PageProtection.None;
+        return found;
     }
 
     private FaultOutcome Fault(ulong page)

@@ -21,6 +21,22 @@ public sealed class HostileTests
     }
 
     [EndToEndFact]
+    public void A_descriptor_closed_during_a_call_is_the_calls_own_until_its_end()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        _ = Machine.Run([Machine.Softsgx, "run", "--epc", "1M", Machine.Build("closing")], folder: folder.Path).Ended("exit 0");
+    }
+
+    /// <summary>The threads have to meet within microseconds: most runs find nothing, also where there is something to find.</summary>
+    [EndToEndFact]
+    public void Memory_that_takes_the_place_of_an_enclaves_is_left_alone()
+    {
+        string rounds = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? "50000" : "1000";
+        using TemporaryFolder folder = Machine.NewFolder();
+        _ = Machine.Run([Machine.Softsgx, "run", Machine.Build("replacing"), rounds], seconds: 600, folder: folder.Path).Ended("exit 0");
+    }
+
+    [EndToEndFact]
     public void ENCLU_outside_an_enclave_is_a_fault_of_the_program()
     {
         Outcome outcome = Machine.Supervised(Machine.Build("enclu")).Ended("exit 0");

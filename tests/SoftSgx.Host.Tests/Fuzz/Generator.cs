@@ -323,7 +323,7 @@ internal sealed class Generator
         }
         PageState? thread = enclave.PageAt(enclave.Base + (Layout.TcsPage * Layout.Page));
         ulong tcs = Chance(92) ? enclave.Base + (Layout.TcsPage * Layout.Page) : Address(slot, isPage: true) + (Chance(5) ? 8ul : 0);
-        ulong leaf = Chance(2) ? (ulong)Below(8) : thread?.Interrupted is not null && Chance(80) ? 3ul : 2;
+        ulong leaf = Chance(2) ? (ulong)Below(8) : thread is { IsInterrupted: true } && Chance(enclave.Saved!.Process == _model.Process ? 80 : 10) ? 3ul : 2;
         ulong operation = (ulong)Below(4), first = Address(slot, isPage: true), second = 0, enclu = 0;
         if (operation == 0)
         {

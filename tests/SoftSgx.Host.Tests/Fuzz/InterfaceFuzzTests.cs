@@ -42,7 +42,7 @@ public sealed class InterfaceFuzzTests
                 {
                     differences++;
                     report.Append(CultureInfo.InvariantCulture, $"call {at} of seed {seed + i}: expected {made[i].Calls[at]} = {made[i].Expected[at]}\n");
-                    Describe(report, seed + i, made[i].Calls, epc, ballast);
+                    Describe(report, seed + i, made[i].Calls, i < results.Count ? results[i] : [], epc, ballast);
                 }
             }
         }
@@ -93,9 +93,18 @@ public sealed class InterfaceFuzzTests
         return IsSoak ? (1_000_000, 50_000) : (1, 1000);
     }
 
-    private static void Describe(StringBuilder report, int seed, IReadOnlyList<Call> calls, string epc, int ballast)
+    private static void Describe(StringBuilder report, int seed, IReadOnlyList<Call> calls, List<string> first, string epc, int ballast)
     {
         List<string> Lines(IReadOnlyList<Call> some) => CallRunner.Run([some], epc, ballast, seconds: 60)[0];
+        if (Difference.Find(calls, Generator.Expect(calls), Lines(calls)) < 0)
+        {
+            report.Append(CultureInfo.InvariantCulture, $"seed {seed}, EPC {epc}, not when run again:\n");
+            foreach (string line in first)
+            {
+                report.Append("    ").Append(line).Append('\n');
+            }
+            return;
+        }
         IReadOnlyList<Call> shortest = Difference.Shrink(calls, some => Difference.Find(some, Generator.Expect(some), Lines(some)) >= 0);
         IReadOnlyList<string> expected = Generator.Expect(shortest);
         List<string> lines = Lines(shortest);

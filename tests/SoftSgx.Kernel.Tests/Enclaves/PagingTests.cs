@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using SoftSgx.Architecture;
 using SoftSgx.Processor;
 
@@ -306,7 +307,7 @@ public class PagingTests
     }
 
     /// <summary>An address space that says of pages what the test wants.</summary>
-    private sealed class Space : IEnclaveAddressSpace, ILinearAddressSpace
+    private sealed class Space : IEnclaveAddressSpace, IProcessAddressSpace
     {
         public HashSet<ulong> Accessed { get; } = [];
 
@@ -331,6 +332,12 @@ public class PagingTests
         }
 
         public void Restrict(ulong offset, PageProtection epcm) => Assert.Fail("nothing is restricted here");
+
+        public bool TryFindMapping(ulong address, [NotNullWhen(true)] out Enclave? enclave, out PageProtection protection)
+        {
+            (enclave, protection) = (Enclave!, PageProtection.Read | PageProtection.Write);
+            return true;
+        }
 
         public bool TryTranslate(ulong address, AccessKind access, out int epcPage, out PageFaultError error)
         {

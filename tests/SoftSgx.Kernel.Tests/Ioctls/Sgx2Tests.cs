@@ -116,6 +116,29 @@ public class Sgx2Tests
         End();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void No_page_is_added_where_no_mapping_allows_the_access(bool isMapped)
+    {
+        _thread.IsMapped = isMapped;
+        _thread.Mapping = PageProtection.None;
+        Assert.Equal(LeafStatus.Fault, _thread.Accept(New, PageType.PT_REG, Rw | SecInfoFlags.PENDING).Status);
+        Assert.Equal(FaultOutcome.Forbidden, _thread.Outcome);
+        Assert.False(_enclave.TryFindPage(Machine.EnclaveBase + New, out _));
+        End();
+    }
+
+    [Fact]
+    public void No_page_is_added_for_a_TCS_where_nothing_may_be_written()
+    {
+        var second = new InsideThread(_machine, _enclave) { Mapping = PageProtection.Read };
+        Assert.Equal(LeafStatus.Fault, second.Enter(New).Status);
+        Assert.Equal(FaultOutcome.Forbidden, second.Outcome);
+        Assert.False(_enclave.TryFindPage(Machine.EnclaveBase + New, out _));
+        End();
+    }
+
     [Fact]
     public void Every_state_survives_eviction()
     {

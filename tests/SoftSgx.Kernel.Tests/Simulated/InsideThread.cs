@@ -1,16 +1,26 @@
+using System.Diagnostics.CodeAnalysis;
 using SoftSgx.Architecture;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel.Tests;
 
 /// <summary>A thread of the test enclave: it maps the whole enclave, goes in by its TCS, and executes ENCLU there.</summary>
-internal sealed class InsideThread(Machine machine, Enclave enclave) : IEnclaveAddressSpace, ILinearAddressSpace
+internal sealed class InsideThread(Machine machine, Enclave enclave) : IEnclaveAddressSpace, IProcessAddressSpace
 {
     private const ulong SecInfoAddress = Machine.EnclaveBase + TestEnclave.HeapOffset + 64;
 
     public LogicalProcessor Logical { get; } = new();
 
     public RegisterFile Registers;
+
+    /// <summary>What the mapping of the enclave asks for; null: of each page as much as it may have.</summary>
+    public PageProtection? Mapping { get; set; }
+
+    /// <summary>The enclave is mapped.</summary>
+    public bool IsMapped { get; set; } = true;
+
+    /// <summary>What became of the last page fault of ENCLU.</summary>
+    public FaultOutcome Outcome { get; private set; }
 
     public List<ulong> Zapped { get; } = [];
 
@@ -54,8 +64,16 @@ internal sealed class InsideThread(Machine machine, Enclave enclave) : IEnclaveA
     public bool TryTranslate(ulong address, AccessKind access, out int epcPage, out PageFaultError error)
     {
         epcPage = enclave.EpcPageAt(address);
-        error = PageFaultError.User;
+        error = PageFaultError.User | (access == AccessKind.Write ? PageFaultError.Write : PageFaultError.None);
         return epcPage >= 0;
+    }
+
+    public bool TryFindMapping(ulong address, [NotNullWhen(true)] out Enclave? found, out PageProtection protection)
+    {
+        PageProtection maximum = enclave.MaximumProtection(address);
+        found = IsMapped ? enclave : null;
+        protection = Mapping ?? (maximum == PageProtection.None ? PageProtection.Read | PageProtection.Write : maximum);
+        return IsMapped;
     }
 
     private LeafResult WithSecInfo(EncluLeaf leaf, ulong offset, in SecInfo secInfo)
@@ -70,6 +88,8 @@ internal sealed class InsideThread(Machine machine, Enclave enclave) : IEnclaveA
     private LeafResult Execute(EncluLeaf leaf)
     {
         Registers.Rax = (ulong)leaf;
-        return machine.Kernel.ExecuteEnclu(enclave, Logical, ref Registers, this, default, out _);
+        LeafResult result = machine.Kernel.ExecuteEnclu(enclave, Logical, ref Registers, this, default, out FaultOutcome outcome);
+        Outcome = outcome;
+        return result;
     }
 }

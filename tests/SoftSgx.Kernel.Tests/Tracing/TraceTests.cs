@@ -149,7 +149,7 @@ public class TraceTests
         Assert.Equal(
             [
                 "fault(address=+9000, access=processor, enclave=1) = - {outcome=Absent}",
-                "EENTER(tcs=+9000, aep=0x1000) = - #PF{errorCode=U, address=+9000, outcome=Absent}",
+                "EENTER(tcs=+9000, aep=0x1000) = - #PF{errorCode=W|U, address=+9000, outcome=Absent}",
                 "EENTER(tcs=+1000, aep=0x1000) = 0 {cssa=0}",
                 "#PF(errorCode=W|U, address=+5000, rip=+123, tcs=+1000) = - {}",
             ],

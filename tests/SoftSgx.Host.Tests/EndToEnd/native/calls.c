@@ -41,6 +41,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "../../../../samples/lib/enter.h"
@@ -104,6 +105,7 @@ static char **lines;
 static int nr_lines;
 static uint64_t ballast_pages;
 static __thread sigjmp_buf back;
+static __thread volatile int expects_fault;
 static __thread volatile uint64_t fault_address;
 
 static void die(const char *what)
@@ -115,7 +117,17 @@ static void die(const char *what)
 
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	(void)context;
+	if (!expects_fault) {
+		char text[128];
+		int n = snprintf(text, sizeof(text),
+				 "calls: signal %d code %d at %p, RIP %llx\n",
+				 signal, info->si_code, info->si_addr,
+				 ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP]);
+
+		n = write(2, text, n);
+		_exit(3);
+	}
+	expects_fault = 0;
 	fault_address = (uint64_t)info->si_addr;
 	siglongjmp(back, signal);
 }
@@ -297,10 +309,12 @@ static void do_touch(uint64_t address, int write, char *out)
 			fault_address / PAGE == address / PAGE ? "" : " elsewhere");
 		return;
 	}
+	expects_fault = 1;
 	if (write)
 		*p = 1;
 	else
 		(void)*p;
+	expects_fault = 0;
 	strcpy(out, "ok");
 }
 
@@ -319,7 +333,9 @@ static void do_enter(uint64_t *a, char *out)
 	}
 	memset(&run, 0, sizeof(run));
 	run.tcs = a[1];
+	expects_fault = 1;
 	r = sgx_enter(&registers, a[0], &run);
+	expects_fault = 0;
 	if (r || run.function == 4) {
 		if (r)
 			sprintf(out, "returned %d", r);
@@ -350,15 +366,18 @@ static void do_sig(const char *hex)
 	}
 }
 
+/* Closes what was there before: exactly once, also when threads do this at once. */
+static int put_slot(int slot, int fd)
+{
+	return close(__atomic_exchange_n(&slots[slot], fd, __ATOMIC_SEQ_CST));
+}
+
 static void forget(void)
 {
 	int i;
 
-	for (i = 0; i < SLOTS; i++) {
-		if (slots[i] >= 0)
-			close(slots[i]);
-		slots[i] = -1;
-	}
+	for (i = 0; i < SLOTS; i++)
+		put_slot(i, -1);
 	munmap((void *)ARENA, ARENA_SIZE);
 }
 
@@ -427,20 +446,19 @@ static void one_call(char *line, char *out)
 	}
 	touch_ballast();
 	if (!strcmp(word, "open")) {
-		if (slots[a[0]] >= 0)
-			close(slots[a[0]]);
-		slots[a[0]] = open(paths[a[1]], a[2], 0600);
-		strcpy(out, slots[a[0]] < 0 ? named(-1) : "ok");
+		int fd;
+
+		put_slot(a[0], -1);
+		fd = open(paths[a[1]], a[2], 0600);
+		strcpy(out, fd < 0 ? named(-1) : "ok");
+		put_slot(a[0], fd);
 	} else if (!strcmp(word, "close")) {
-		strcpy(out, named(close(slots[a[0]])));
-		slots[a[0]] = -1;
+		strcpy(out, named(put_slot(a[0], -1)));
 	} else if (!strcmp(word, "dup")) {
 		int fd = fcntl(slots[a[0]], F_DUPFD_CLOEXEC, 3);
 
 		strcpy(out, fd < 0 ? named(-1) : "ok");
-		if (slots[a[1]] >= 0)
-			close(slots[a[1]]);
-		slots[a[1]] = fd;
+		put_slot(a[1], fd);
 	} else if (!strcmp(word, "create")) {
 		do_create(a, out);
 	} else if (!strcmp(word, "add")) {

@@ -159,19 +159,26 @@ static int arguments(void)
 
 static void *replace_descriptors(void *unused)
 {
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR), ends[2];
 
+	/* Opening the end of a pipe whose other end is gone waits for ever. */
+	if (pipe(ends))
+		return unused;
+	dup2(ends[1], 64);
+	dup2(null, 65);
+	close(ends[0]);
+	close(ends[1]);
+	close(null);
 	while (!done) {
 		int fd = 4 + random_number() % 8;
 
-		if (fd == null)
-			continue;
 		if (random_number() % 2)
 			close(fd);
 		else
-			dup2(null, fd);
+			dup2(64 + random_number() % 2, fd);
 	}
-	close(null);
+	close(64);
+	close(65);
 	return unused;
 }
 
@@ -186,7 +193,7 @@ static int descriptors(void)
 	dup2(open(".", O_RDONLY), 3);
 	pthread_create(&thread, NULL, replace_descriptors, NULL);
 	while (time(NULL) < end) {
-		int fd = open("/dev/sgx_enclave", O_RDWR);
+		int fd = open("/dev/sgx_enclave", random_number() % 2 ? O_RDWR : O_WRONLY);
 		uint64_t create[1] = { (uint64_t)&secs };
 		uint64_t add[6] = { (uint64_t)page, 0, 4096, (uint64_t)info, 1, 0 };
 		void *p;

@@ -23,7 +23,7 @@ internal sealed class PageState
 {
     internal PageKind Kind { get; set; }
 
-    internal Content Content { get; init; }
+    internal Content Content { get; set; }
 
     /// <summary>The most that a mapping may ask: PROT_READ, PROT_WRITE, PROT_EXEC.</summary>
     internal ulong Maximum { get; set; }
@@ -35,8 +35,11 @@ internal sealed class PageState
 
     internal bool Modified { get; set; }
 
-    /// <summary>Of a TCS: the interrupted operation that its one SSA frame holds, or null (CSSA is 0).</summary>
-    internal Operation? Interrupted { get; set; }
+    /// <summary>Of a TCS: an operation was interrupted, and CSSA is 1; see <see cref="EnclaveState.Saved"/>.</summary>
+    internal bool IsInterrupted { get; set; }
+
+    /// <summary>Something was written to it, where only a TCS minds.</summary>
+    internal void Write() => Content = Content == Content.Tcs ? Content.Junk : Content;
 
     /// <summary>A thread inside an enclave may read, write or execute it at all.</summary>
     internal bool IsAccessible => Kind == PageKind.Reg && !Pending && !Modified;
@@ -47,7 +50,8 @@ internal sealed class PageState
 /// <param name="First">The address, or of the SECINFO.</param>
 /// <param name="Second">The page that the leaf is about.</param>
 /// <param name="Leaf">The leaf.</param>
-internal sealed record Operation(ulong Number, ulong First, ulong Second, ulong Leaf);
+/// <param name="Process">Who entered: the enclave works on this process's stack pointer, and leaves with it.</param>
+internal sealed record Operation(ulong Number, ulong First, ulong Second, ulong Leaf, ProcessState Process);
 
 /// <summary>One opener of the enclave device.</summary>
 internal sealed class EnclaveState
@@ -79,6 +83,12 @@ internal sealed class EnclaveState
     internal SortedDictionary<ulong, PageState> Pages { get; } = [];
 
     internal Measurement? Measurement { get; set; }
+
+    /// <summary>
+    /// The operation that was interrupted last: every TCS of these enclaves has the same SSA frame, which holds it until it is
+    /// overwritten.
+    /// </summary>
+    internal Operation? Saved { get; set; }
 
     internal bool Contains(ulong address) => IsCreated && address - Base < Size;
 

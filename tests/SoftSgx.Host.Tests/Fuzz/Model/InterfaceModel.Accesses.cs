@@ -15,7 +15,7 @@ internal sealed partial class InterfaceModel
         }
         if (enclave.PageAt(address) is PageState page)
         {
-            return (mapping.Protection & ~page.Maximum) != 0 ? Limits.ExceedMaximum(enclave, page) : null;
+            return (mapping.Protection & ~page.Maximum) != 0 ? BusError : null;
         }
         if (!enclave.IsInitialized || enclave.UsedAddPage)
         {
@@ -36,11 +36,24 @@ internal sealed partial class InterfaceModel
         {
             return SegmentationFault;
         }
-        if (Limits.MayBeReachedByAnother(mapping, address, _hasForked))
+        if (Limits.IsOutOfStep(mapping))
         {
             return null;
         }
-        return Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite) ?? Ok;
+        if (mapping.Enclave is var enclave && enclave.PageAt(address) is PageState page && (mapping.Protection & ~page.Maximum) != 0
+            && !(enclave.UsedAddPage && !enclave.IsInitialized))
+        {
+            return Limits.TouchBeyondMaximum(enclave, page);
+        }
+        if ((Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite)) is string fault)
+        {
+            return fault;
+        }
+        if (isWrite)
+        {
+            mapping.Enclave.PageAt(address)!.Write();
+        }
+        return Ok;
     }
 
     /// <summary>An access by a thread inside an enclave: null, or the page fault as the vDSO reports it.</summary>
@@ -55,7 +68,7 @@ internal sealed partial class InterfaceModel
         {
             return PageFault(error, address);
         }
-        if (mapping.Enclave != enclave || Limits.MayBeReachedByAnother(mapping, address, _hasForked))
+        if (mapping.Enclave != enclave || Limits.IsOutOfStep(mapping))
         {
             isUnknown = true;
             return null;

@@ -12,7 +12,7 @@ internal sealed partial class InterfaceModel
 
     private byte[]? _signature;
 
-    private static string Create(EnclaveState enclave, Call call)
+    private string Create(EnclaveState enclave, Call call)
     {
         (ulong how, ulong size, ulong start, ulong attributes, ulong xfrm, ulong misc, ulong ssa) =
             (call[1], call[2], call[3], call[4], call[5], call[6], call[7]);
@@ -40,6 +40,7 @@ internal sealed partial class InterfaceModel
             return enclave.IsV22 ? "EINVAL" : "EIO";
         }
         enclave.IsCreated = true;
+        Changed(enclave);
         (enclave.Base, enclave.Size) = (start, size);
         (enclave.Attributes, enclave.Xfrm, enclave.Misc) = (attributes, xfrm, (uint)misc);
         enclave.MayProvision &= enclave.IsV22; // mainline starts from what everybody is allowed
@@ -83,7 +84,7 @@ internal sealed partial class InterfaceModel
         return Ok;
     }
 
-    private static string AddPage(EnclaveState enclave, Call call)
+    private string AddPage(EnclaveState enclave, Call call)
     {
         (ulong how, ulong address, Source source, ulong secInfo, ulong mask) = (call[1], call[2], (Source)call[3], call[4], call[5]);
         if (!enclave.IsV22)
@@ -114,7 +115,11 @@ internal sealed partial class InterfaceModel
         {
             return "EFAULT";
         }
-        enclave.UsedAddPage = true;
+        if (!enclave.UsedAddPage)
+        {
+            enclave.UsedAddPage = true;
+            Changed(enclave);
+        }
         return AddOne(enclave, address - enclave.Base, source, 0, secInfo, mask, "EEXIST", "EFAULT");
     }
 
@@ -195,6 +200,7 @@ internal sealed partial class InterfaceModel
             return enclave.IsV22 ? $"{error:x}" : "EPERM";
         }
         enclave.IsInitialized = true;
+        Changed(enclave);
         return Ok;
     }
 

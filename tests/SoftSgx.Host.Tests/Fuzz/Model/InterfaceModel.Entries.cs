@@ -14,7 +14,7 @@ internal sealed partial class InterfaceModel
         {
             return "returned -22";
         }
-        Operation operation = new(call[2], call[3], call[4], call[5]);
+        Operation operation = new(call[2], call[3], call[4], call[5], Process);
         bool isUnknown = false;
         string? fault = EnterTcs(leaf, tcs, out EnclaveState? enclave, out PageState? thread, ref isUnknown);
         if (isUnknown)
@@ -27,8 +27,8 @@ internal sealed partial class InterfaceModel
         }
         if (leaf == ERESUME)
         {
-            operation = thread!.Interrupted!;
-            thread.Interrupted = null;
+            operation = enclave!.Saved!;
+            thread!.IsInterrupted = false;
         }
         string outcome = Execute(enclave!, operation, ref isUnknown);
         if (isUnknown)
@@ -37,10 +37,12 @@ internal sealed partial class InterfaceModel
         }
         if (outcome.StartsWith("vector", StringComparison.Ordinal))
         {
-            thread!.Interrupted = operation;
+            thread!.IsInterrupted = true;
+            enclave!.Saved = operation;
+            enclave.PageAt(enclave.Base + (Layout.SsaPage * Layout.Page))!.Content = Content.Junk; // whatever it held, in part
             return $"leaf 3 {outcome}"; // the asynchronous exit put ERESUME in RAX
         }
-        return outcome;
+        return operation.Process == Process ? outcome : null; // it comes out with the stack pointer of another process
     }
 
     private string? EnterTcs(ulong leaf, ulong tcs, out EnclaveState? enclave, out PageState? thread, ref bool isUnknown)
@@ -54,6 +56,11 @@ internal sealed partial class InterfaceModel
         if (Process.MappingAt(tcs) is not Mapping mapping || mapping.Protection == 0)
         {
             return missing;
+        }
+        if (Limits.IsOutOfStep(mapping) || ((mapping.Protection & PROT_WRITE) == 0 && mapping.Enclave.PageAt(tcs) is null))
+        {
+            isUnknown = true; // whether the processor asks to write, and the kernel says no before it asks the driver for a page
+            return null;
         }
         if (Load(mapping, tcs) is not null)
         {
@@ -70,7 +77,7 @@ internal sealed partial class InterfaceModel
             isUnknown = true; // whether the processor minds
             return null;
         }
-        if (!enclave.IsInitialized || (leaf == EENTER ? thread.Interrupted is not null : thread.Interrupted is null))
+        if (!enclave.IsInitialized || thread.IsInterrupted != (leaf == ERESUME))
         {
             return GeneralProtection;
         }
@@ -79,7 +86,7 @@ internal sealed partial class InterfaceModel
             return GeneralProtection; // the TCS says otherwise
         }
         ulong ssa = enclave.Base + (Layout.SsaPage * Layout.Page);
-        if ((Access(enclave, ssa, PROT_READ, ref isUnknown) ?? Access(enclave, ssa, PROT_WRITE, ref isUnknown)) is not null)
+        if ((Access(enclave, ssa, PROT_WRITE, ref isUnknown) ?? Access(enclave, ssa, PROT_READ, ref isUnknown)) is not null)
         {
             return $"vector 14 error * address {ssa:x}";
         }
@@ -101,10 +108,20 @@ internal sealed partial class InterfaceModel
         return operation.Number switch
         {
             1 => Access(enclave, operation.First, PROT_READ, ref isUnknown) ?? "exit 0",
-            2 => Access(enclave, operation.First, PROT_WRITE, ref isUnknown) ?? "exit 0",
+            2 => Write(enclave, operation.First, ref isUnknown) ?? "exit 0",
             3 => ExecuteLeaf(enclave, operation, ref isUnknown),
             _ => $"exit {operation.First:x}",
         };
+    }
+
+    private string? Write(EnclaveState enclave, ulong address, ref bool isUnknown)
+    {
+        string? fault = Access(enclave, address, PROT_WRITE, ref isUnknown);
+        if (fault is null && !isUnknown)
+        {
+            enclave.PageAt(address)!.Write();
+        }
+        return fault;
     }
 
     private string ExecuteLeaf(EnclaveState enclave, Operation operation, ref bool isUnknown)
@@ -163,10 +180,9 @@ internal sealed partial class InterfaceModel
     {
         if (Process.MappingAt(address) is not Mapping mapping || mapping.Protection == 0)
         {
-            isUnknown |= Limits.ComesWithoutMapping(enclave, address);
             return false;
         }
-        isUnknown |= mapping.Enclave != enclave;
+        isUnknown |= mapping.Enclave != enclave || Limits.IsOutOfStep(mapping);
         return !isUnknown && Load(mapping, address) is null;
     }
 

@@ -12,7 +12,6 @@ internal sealed partial class InterfaceModel
     internal const string Ok = "ok";
 
     private readonly Stack<ProcessState> _parents = new();
-    private bool _hasForked;
 
     /// <summary>The process that makes the calls.</summary>
     internal ProcessState Process { get; private set; } = new();
@@ -36,7 +35,6 @@ internal sealed partial class InterfaceModel
                 return Duplicate(call);
             case "fork":
                 _parents.Push(Process);
-                _hasForked = true;
                 Process = Process.Fork();
                 return "";
             case "exit":
@@ -118,6 +116,15 @@ internal sealed partial class InterfaceModel
                 return outcome + Count(done) + $" result={result:x}";
             default:
                 return errno ?? "ENOTTY";
+        }
+    }
+
+    /// <summary>The process that makes the calls changed an enclave's state.</summary>
+    private void Changed(EnclaveState enclave)
+    {
+        foreach (ProcessState parent in _parents)
+        {
+            parent.LoseStep(enclave);
         }
     }
 

@@ -14,18 +14,15 @@ internal static class Limits
     internal static bool Allows(PageState page, ulong access) => (page.Permissions & (access == 1 ? 5ul : access)) != 0;
 
     /// <summary>
-    /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: no fault.
+    /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: it depends on whether the page
+    /// is in the EPC, or what it was at INIT.
     /// </summary>
-    internal static string? ExceedMaximum(EnclaveState enclave, PageState page)
-        => !page.IsAccessible ? "SIGBUS" : enclave.IsInitialized ? "SIGSEGV" : null;
-
-    /// <summary>A page that EACCEPT or EMODPE names comes by EAUG though nothing is mapped there; Linux has a page fault and no page.</summary>
-    internal static bool ComesWithoutMapping(EnclaveState enclave, ulong address)
-        => enclave.IsInitialized && !enclave.UsedAddPage && enclave.Contains(address) && enclave.PageAt(address) is null;
+    internal static string? TouchBeyondMaximum(EnclaveState enclave, PageState page)
+        => enclave.IsInitialized && page.IsAccessible ? "SIGSEGV" : null;
 
     /// <summary>
-    /// The mappings of other processes than the one that calls INIT stay as they are, also those that ask for more than a page may have.
+    /// CREATE, the first ADD_PAGE and INIT move the mappings of the process that calls them, and bring them in line with what the
+    /// EPCM allows; the mappings that other processes have of the enclave by then stay as they are.
     /// </summary>
-    internal static bool MayBeReachedByAnother(Mapping mapping, ulong address, bool hasForked)
-        => hasForked && mapping.Enclave.PageAt(address) is PageState page && (mapping.Protection & ~page.Permissions) != 0;
+    internal static bool IsOutOfStep(Mapping mapping) => mapping.IsOutOfStep;
 }

@@ -4,7 +4,11 @@ namespace SoftSgx.Host.Tests.Fuzz.Model;
 internal sealed record OpenFile(EnclaveState? Enclave, bool IsPathOnly);
 
 /// <summary>A mapping of an enclave. Adjacent ones are never merged: the driver's mappings are special (VM_PFNMAP).</summary>
-internal sealed record Mapping(ulong Start, ulong End, ulong Protection, EnclaveState Enclave);
+internal sealed record Mapping(ulong Start, ulong End, ulong Protection, EnclaveState Enclave)
+{
+    /// <summary>See <see cref="Limits.IsOutOfStep"/>.</summary>
+    internal bool IsOutOfStep { get; init; }
+}
 
 /// <summary>A process: its descriptors, and its mappings in the arena.</summary>
 internal sealed class ProcessState
@@ -18,6 +22,15 @@ internal sealed class ProcessState
     internal Mapping? MappingAt(ulong address) => _mappings.Find(mapping => address >= mapping.Start && address < mapping.End);
 
     internal bool Overlaps(ulong start, ulong end) => _mappings.Exists(mapping => mapping.Start < end && start < mapping.End);
+
+    /// <summary>Another process changed the state of an enclave that is mapped here.</summary>
+    internal void LoseStep(EnclaveState enclave)
+    {
+        for (int i = 0; i < _mappings.Count; i++)
+        {
+            _mappings[i] = _mappings[i] with { IsOutOfStep = _mappings[i].IsOutOfStep || _mappings[i].Enclave == enclave };
+        }
+    }
 
     internal ProcessState Fork()
     {
