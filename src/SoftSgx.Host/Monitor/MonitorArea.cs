@@ -201,7 +201,7 @@ internal sealed unsafe class MonitorArea : IDisposable
                 return view;
             }
         }
-        ulong gap = FindGap(thread.Tid, address);
+        ulong gap = FindGap(thread, address);
         return gap != 0 && MapAgain(calls, gap) ? gap : 0;
     }
 
@@ -325,7 +325,7 @@ internal sealed unsafe class MonitorArea : IDisposable
 
     private bool MapFirst(TracedThread thread, in InjectedCalls calls, int fd, ulong near)
     {
-        ulong gap = FindGap(thread.Tid, near);
+        ulong gap = FindGap(thread, near);
         if (gap == 0)
         {
             return false;
@@ -366,22 +366,40 @@ internal sealed unsafe class MonitorArea : IDisposable
         return true;
     }
 
-    /// <summary>Room for a view as near to an address as there is, within reach; zero if there is none.</summary>
-    private static ulong FindGap(int tid, ulong near)
+    /// <summary>
+    /// Room for a view within reach of an address, but well away from it: what lies around an enclave, and around the last library, is where
+    /// programs map things next, some of them at addresses that they take for free. Zero if there is none.
+    /// </summary>
+    private static ulong FindGap(TracedThread thread, ulong near)
     {
-        ulong best = 0, end = LowestAddress;
-        foreach (MapsEntry entry in MemoryMap.Read(tid))
+        const ulong Away = Reach / 2;
+        List<(ulong Start, ulong End)> taken = [];
+        foreach (MapsEntry entry in MemoryMap.Read(thread.Tid))
         {
-            best = Nearer(best, end, entry.Start, near);
-            end = Math.Max(end, entry.End);
+            taken.Add((entry.Start, entry.End));
         }
-        best = Nearer(best, end, HighestAddress, near);
-        return best != 0 && Distance(best, near) < Reach ? best : 0;
+        EnclaveMappings enclaves = thread.Space.Enclaves;
+        for (int i = 0; i < enclaves.Count; i++)
+        {
+            Kernel.Enclave enclave = enclaves[i].Owner.Enclave;
+            taken.Add((enclave.Base, enclave.Base + enclave.Size)); // also where nothing of it is mapped yet
+        }
+        taken.Sort();
+        taken.Add((HighestAddress, HighestAddress));
+        ulong best = 0, end = LowestAddress;
+        foreach ((ulong start, ulong behind) in taken)
+        {
+            best = Better(best, end, start, near, near > Away ? near - Away : 0);
+            best = Better(best, end, start, near, near + Away);
+            end = Math.Max(end, behind);
+        }
+        return best;
     }
 
-    // A page is left free on either side, so that a stack that grows, or an overflow, does not reach it.
-    private static ulong Nearer(ulong best, ulong start, ulong end, ulong near)
+    /// <summary>Of the best place so far and the place in a gap that is nearest to where it should be, the better one.</summary>
+    private static ulong Better(ulong best, ulong start, ulong end, ulong near, ulong wanted)
     {
+        // A page is left free on either side, so that a stack that grows, or an overflow, does not reach it.
         const ulong Mask = MonitorLayout.Alignment - 1;
         ulong first = (start + PageSize + Mask) & ~Mask;
         if (end < PageSize + MonitorLayout.Size || first > end - PageSize - MonitorLayout.Size)
@@ -389,9 +407,12 @@ internal sealed unsafe class MonitorArea : IDisposable
             return best;
         }
         ulong last = (end - PageSize - MonitorLayout.Size) & ~Mask;
-        ulong candidate = Math.Clamp(near & ~Mask, first, last);
-        return best == 0 || Distance(candidate, near) < Distance(best, near) ? candidate : best;
+        ulong candidate = Math.Clamp(wanted & ~Mask, first, last);
+        ulong distance = Distance(candidate, near);
+        return distance < Reach && (best == 0 || Misplacement(distance) < Misplacement(Distance(best, near))) ? candidate : best;
     }
+
+    private static ulong Misplacement(ulong distance) => Distance(distance, Reach / 2);
 
     private static ulong Distance(ulong one, ulong other) => one > other ? one - other : other - one;
 
