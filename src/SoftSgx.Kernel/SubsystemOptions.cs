@@ -1,4 +1,5 @@
 using SoftSgx.Kernel.Tracing;
+using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
 
@@ -19,6 +20,12 @@ public sealed record SubsystemOptions
 
     /// <summary>Who decides which thread goes on; <see langword="null"/> where threads run by themselves.</summary>
     public IKernelScheduler? Scheduler { get; init; }
+
+    /// <summary>
+    /// The logical processors beside the boot processor, which is the one that the subsystem is made with. They must not differ from
+    /// it: <see cref="ProcessorUniformity"/>.
+    /// </summary>
+    public IReadOnlyList<ProcessorConfiguration> OtherProcessors { get; init; } = [];
 
     /// <summary>Takes what happens; <see langword="null"/> if nobody looks.</summary>
     public ITrace? Trace { get; init; }

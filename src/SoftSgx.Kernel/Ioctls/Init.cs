@@ -148,7 +148,7 @@ internal static class Init
             for (int spin = 0; spin < SGX_EINIT_SPIN_COUNT; spin++)
             {
                 // Another enclave's INIT may have changed the registers of this logical processor since the last attempt.
-                LaunchControl.AcceptSigner(call.LogicalProcessor, modulus);
+                LaunchControl.AcceptSigner(subsystem.Processor.Configuration, call.LogicalProcessor, modulus);
                 result = subsystem.Encls.EInit(call.LogicalProcessor, sigStruct, enclave.SecsPage, token);
                 if (!IsUnmaskedEvent(in result))
                 {
