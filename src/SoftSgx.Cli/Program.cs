@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SoftSgx.Cli;
 using SoftSgx.Cli.Commands;
 using SoftSgx.Host;
@@ -11,6 +12,7 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
     DemoCommand.Create(),
     SimulateCommand.Create(),
     LeavesCommand.Create(),
+    PlatformCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
 {
@@ -18,13 +20,23 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
     [DemoCommand.Name] = DemoCommand.Details,
     [SimulateCommand.Name] = SimulateCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
+    [PlatformCommand.Name] = PlatformCommand.Details,
+    [PlatformCommand.ShowName] = PlatformCommand.ShowDetails,
+    [PlatformCommand.InitName] = PlatformCommand.InitDetails,
+    [PlatformCommand.UpdateName] = PlatformCommand.UpdateDetails,
+    [PlatformCommand.ListName] = PlatformCommand.ListDetails,
+    [PlatformCommand.RemoveName] = PlatformCommand.RemoveDetails,
 });
 
 ParseResult parsed = root.Parse(RunCommand.SeparateProgram(args.Length == 0 ? ["--help"] : args));
 bool isRun = parsed.CommandResult.Command.Name == RunCommand.Name;
 if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithDetails)
 {
-    string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+    string command = "";
+    for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } named; at = at.Parent)
+    {
+        command = $"{named.Command.Name} {command}";
+    }
     Messages.Error($"{parsed.Errors[^1].Message} Try: softsgx {command}--help");
     return isRun ? ProgramRunner.ExitOwnFailure : ExitUsage;
 }

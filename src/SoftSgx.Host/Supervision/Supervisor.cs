@@ -56,7 +56,7 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, ITrace? trace, Action<string> warn)
+    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, DeviceAccess access, bool isStrict, ITrace? trace, Action<string> warn)
     {
         _trace = trace;
         _callTrace = trace is null ? null : new CallTrace(trace);
@@ -64,7 +64,7 @@ internal sealed class Supervisor
         _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, _callTrace, warn);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _callTrace, warn);
         int tracer = Environment.CurrentManagedThreadId;
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
@@ -89,7 +89,7 @@ internal sealed class Supervisor
     {
         _program = pid;
         _verdicts.Attach();
-        _threads.Add(pid, new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions));
+        _threads.Add(pid, new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions, _subsystem.Processor.Configuration));
         while (_threads.Count > 0)
         {
             TakeVerdicts();
@@ -392,7 +392,7 @@ internal sealed class Supervisor
         bool sharesMemory = AreSame(KCMP_VM, parent.Tid, tid);
         AddressSpace space = sharesMemory ? parent.Space : parent.Space.Fork(tid);
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
-        TracedThread thread = new(tid, space, dispositions) { IsForeign = parent.IsForeign };
+        TracedThread thread = new(tid, space, dispositions, _subsystem.Processor.Configuration) { IsForeign = parent.IsForeign };
         _threads.Add(tid, thread);
         if (_early.Remove(tid, out WaitStatus first))
         {
