@@ -13,6 +13,7 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
     SimulateCommand.Create(),
     LeavesCommand.Create(),
     PlatformCommand.Create(),
+    PolicyCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
 {
@@ -20,6 +21,8 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
     [DemoCommand.Name] = DemoCommand.Details,
     [SimulateCommand.Name] = SimulateCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
+    [PolicyCommand.Name] = PolicyCommand.Details,
+    [PolicyCommand.CheckName] = PolicyCommand.CheckDetails,
     [PlatformCommand.Name] = PlatformCommand.Details,
     [PlatformCommand.ShowName] = PlatformCommand.ShowDetails,
     [PlatformCommand.InitName] = PlatformCommand.InitDetails,

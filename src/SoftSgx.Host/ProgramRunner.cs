@@ -48,6 +48,12 @@ public sealed record RunOptions
     /// <summary>Who may open the devices.</summary>
     public DeviceAccess Access { get; init; } = new();
 
+    /// <summary>Who may run which enclave, and what its pages are kept from; null if everything is allowed.</summary>
+    public SecurityPolicy? Policy { get; init; }
+
+    /// <summary>Takes the policy's audit lines; standard error if left out.</summary>
+    public IAuditLog? Audit { get; init; }
+
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
 
@@ -101,7 +107,16 @@ public static class ProgramRunner
         using HostEpcPlatform platform = new(options.Epc.Pages);
         ProcessorConfiguration configuration = HostProcessor.Configure(options.Epc, options.Sgx1 || identity.Sgx1, options.LaunchControl ?? identity.LaunchControl);
         SgxProcessor processor = new(configuration, identity.Secrets, options.Epc.Pages, platform);
-        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim, Trace = options.Trace });
+        using AuditLog standardError = new();
+        PolicyModule? policy = options.Policy is null ? null : new(options.Policy, options.Audit ?? standardError);
+        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions
+        {
+            Layout = options.Epc,
+            Reclaim = options.Reclaim,
+            Security = policy,
+            CurrentTask = static () => HostTask.Current,
+            Trace = options.Trace,
+        });
         foreach (int page in options.PoisonedPages)
         {
             _ = subsystem.Poison(page);
@@ -141,7 +156,10 @@ public static class ProgramRunner
                     + (call == "seccomp" ? "; the kernel needs CONFIG_SECCOMP_FILTER" : ""));
         }
         options.Ended?.Invoke(new RunStatistics(
-            Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports));
+            Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports)
+        {
+            Policy = policy?.Report,
+        });
         if (status.Signaled)
         {
             options.Trace?.Flush();

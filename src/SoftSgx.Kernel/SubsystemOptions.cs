@@ -27,6 +27,12 @@ public sealed record SubsystemOptions
     /// </summary>
     public IReadOnlyList<ProcessorConfiguration> OtherProcessors { get; init; } = [];
 
+    /// <summary>Asked before anything that a policy may forbid; <see langword="null"/> if everything is allowed.</summary>
+    public ISecurityModule? Security { get; init; }
+
+    /// <summary>The thread of the program for which the calling thread works; none if left out.</summary>
+    public Func<ICallingTask> CurrentTask { get; init; } = static () => NoTask.Instance;
+
     /// <summary>Takes what happens; <see langword="null"/> if nobody looks.</summary>
     public ITrace? Trace { get; init; }
 }

@@ -2,12 +2,14 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using SoftSgx.Cli.Explain;
 using SoftSgx.Cli.Options;
+using SoftSgx.Cli.Policy;
 using SoftSgx.Cli.Stats;
 using SoftSgx.Cli.Tracing;
 using SoftSgx.Host;
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Explain;
 using SoftSgx.Host.Platform;
+using SoftSgx.Host.Statistics;
 using SoftSgx.Kernel;
 using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
@@ -108,6 +110,18 @@ internal static class RunCommand
         CustomParser = static result => Parsed(result, DevicePermission.Parse(Text(result), out DevicePermission permission), permission),
     };
 
+    private static readonly Option<string?> s_policy = new("--policy")
+    {
+        Description = "Who may run which enclave, and what its pages are kept from: a policy file, see softsgx policy.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<string?> s_audit = new("--audit")
+    {
+        Description = "Add the policy's audit lines to a file; without it they go to standard error.",
+        HelpName = "FILE",
+    };
+
     private static readonly Option<bool> s_strict = new("--strict")
     {
         Description = "Outside enclaves their memory reads as ones and writes to it vanish, while no thread of the process is inside. Entries and exits cost more.",
@@ -145,6 +159,7 @@ internal static class RunCommand
           softsgx run --platform ci ./my-enclave-app             on another platform: other keys
           softsgx run --seed test ./my-enclave-app               the same throw-away platform every time
           softsgx run --provision 0660:root:sgx_prv ./my-enclave-app    may its enclave have the provisioning key?
+          softsgx run --policy production.json --audit audit.log ./my-enclave-app
           softsgx run --strict ./my-enclave-app                  does it touch enclave memory from outside?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
           softsgx run bash                                       a shell in which every program finds SGX
@@ -156,7 +171,8 @@ internal static class RunCommand
         high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
         statistics mean is in docs/statistics.md, what the lines of a trace mean in docs/trace.md.
 
-        --launch-control, platforms and the devices' permissions: docs/launch-control.md and docs/platform.md.
+        --launch-control, platforms and the devices' permissions: docs/launch-control.md and
+        docs/platform.md; policies: docs/policy.md.
 
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
@@ -164,7 +180,7 @@ internal static class RunCommand
     private static readonly Option[] s_options =
     [
         s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_platform, s_seed, s_launchControl, s_enclave,
-        s_provision, s_strict, s_genuineIntel,
+        s_provision, s_policy, s_audit, s_strict, s_genuineIntel,
     ];
 
     internal static Command Create()
@@ -185,6 +201,10 @@ internal static class RunCommand
             else if (form is null && result.GetValue(s_program) is null or { Length: 0 })
             {
                 result.AddError("Give a program to run.");
+            }
+            if (result.GetResult(s_audit) is not null && result.GetResult(s_policy) is null)
+            {
+                result.AddError("--audit: without --policy nothing is denied.");
             }
             if (result.GetResult(s_seed) is not null && (result.GetResult(s_platform) is not null || result.GetValue(s_seed) is not { Length: > 0 }))
             {
@@ -242,6 +262,11 @@ internal static class RunCommand
         if (result.GetValue(s_stats) is string stats)
         {
             options = options with { Ended = StatsTarget.Open(stats).Write };
+        }
+        using AuditLog? audit = result.GetValue(s_audit) is string auditFile ? new AuditLog(auditFile) : null;
+        if (result.GetValue(s_policy) is string policy)
+        {
+            options = options with { Policy = PolicyFile.Load(policy), Audit = audit };
         }
         using TraceTarget? trace = OpenTrace(result);
         return ProgramRunner.Run(options with { Trace = trace }, Messages.Error);

@@ -35,6 +35,11 @@ internal static class StatsText
         {
             Item(text, "failures", $"{Pages(total.Failures)} could not be loaded");
         }
+        if (run.Policy is StatsPolicy policy)
+        {
+            string denials = string.Join(", ", policy.ByPermission.Select(static denial => Format($"{denial.Permission} {denial.Count:N0}")));
+            Item(text, "policy", $"{policy.Mode}, {policy.Rules:N0} rules; denied {policy.Denials:N0}{(denials.Length > 0 ? $": {denials}" : "")}");
+        }
         Enclaves(text, run.Enclaves);
         return text.ToString();
     }
