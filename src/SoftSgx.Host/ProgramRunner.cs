@@ -99,13 +99,16 @@ public static class ProgramRunner
 
         if (ProcessorSurvey.Difference() is string difference)
         {
-            throw new HostException($"{difference}. A thread inside an enclave may move from one to the other: keep the program on processors that are alike, with taskset -c LIST softsgx run …");
+            throw new HostException(
+                $"{difference}. A thread inside an enclave may move from one to the other: "
+                + "keep the program on processors that are alike, with taskset -c LIST softsgx run …");
         }
         PlatformIdentity identity = options.Platform ?? PlatformDirectory.OfThisUser.Open(PlatformIdentity.DefaultName);
         LaunchEnvironment launch = LaunchEnvironment.Read(); // before our own handlers change what there is to read
         SignalForwarder signals = SignalForwarder.Install();
         using HostEpcPlatform platform = new(options.Epc.Pages);
-        ProcessorConfiguration configuration = HostProcessor.Configure(options.Epc, options.Sgx1 || identity.Sgx1, options.LaunchControl ?? identity.LaunchControl);
+        ProcessorConfiguration configuration = HostProcessor.Configure(
+            options.Epc, options.Sgx1 || identity.Sgx1, options.LaunchControl ?? identity.LaunchControl);
         SgxProcessor processor = new(configuration, identity.Secrets, options.Epc.Pages, platform);
         using AuditLog standardError = new();
         PolicyModule? policy = options.Policy is null ? null : new(options.Policy, options.Audit ?? standardError);
@@ -121,10 +124,15 @@ public static class ProgramRunner
         {
             _ = subsystem.Poison(page);
         }
-        CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { LaunchControl = configuration.SgxLaunchControl, GenuineIntel = options.GenuineIntel });
+        CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features)
+        {
+            LaunchControl = configuration.SgxLaunchControl,
+            GenuineIntel = options.GenuineIntel,
+        });
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Access with { AreThere = subsystem.Device.IsPresent }, options.Strict, options.Trace, warn)
+        DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = identity.WhyTemporary is null ? null

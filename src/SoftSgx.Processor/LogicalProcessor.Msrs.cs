@@ -25,7 +25,9 @@ public sealed partial class LogicalProcessor
     /// <summary>IA32_FEATURE_CONTROL.</summary>
     public FeatureControl FeatureControl { get; private set; }
 
-    /// <summary>IA32_SGXLEPUBKEYHASH0 to 3: SHA-256 of the modulus that signs launch enclaves, the first byte in bits 7:0 of the first.</summary>
+    /// <summary>
+    /// IA32_SGXLEPUBKEYHASH0 to 3: SHA-256 of the modulus that signs launch enclaves, the first byte in bits 7:0 of the first.
+    /// </summary>
     public Hash256 LePubKeyHash { get; set; }
 
     /// <summary>SHA-256 of the modulus that Intel signs its enclaves with: the reset value of the MSRs.</summary>

@@ -32,12 +32,24 @@ internal static class PolicyChecks
     /// <summary>999 rules of others and one that allows the enclave, in their midst; page rules that look at every page's source.</summary>
     private static SecurityPolicy Policy(Hash256 signer)
     {
-        StringBuilder text = new("{\"version\":1,\"default\":\"deny\",\"pages\":{\"deny\":[\"execunmr\",\"execanon\",\"execdirty\",\"mapwx\",\"wxever\"],\"enclave_execute\":[\"/a/**\",\"/opt/**\"]},\"rules\":[");
+        StringBuilder text = new(
+            """
+            {
+              "version": 1, "default": "deny",
+              "pages": { "deny": ["execunmr", "execanon", "execdirty", "mapwx", "wxever"], "enclave_execute": ["/a/**", "/opt/**"] },
+              "rules": [
+            """);
         for (int i = 0; i < Rules; i++)
         {
             string hash = i == Rules / 2 ? signer.ToString() : Convert.ToHexStringLower(SHA256.HashData(BitConverter.GetBytes(i)));
             string by = i % 2 == 0 || i == Rules / 2 ? "mrsigner" : "mrenclave";
-            text.Append($"{{\"name\":\"rule {i}\",\"action\":\"allow\",\"{by}\":\"{hash}\",\"isvsvn\":\"0-\",\"uid\":\"0-\",\"exe\":\"/**\",\"attributes\":{{\"DEBUG\":false}}}},");
+            text.Append(
+                $$"""
+                {
+                  "name": "rule {{i}}", "action": "allow", "{{by}}": "{{hash}}", "isvsvn": "0-", "uid": "0-", "exe": "/**",
+                  "attributes": { "DEBUG": false }
+                },
+                """);
         }
         text.Append("]}");
         return PolicyReader.Read(Encoding.UTF8.GetBytes(text.ToString()), out IReadOnlyList<PolicyError> errors)
@@ -53,6 +65,8 @@ internal static class PolicyChecks
         private const ulong Base = 0x7000_0000_0000;
         private const ulong Argument = 0x1000, Structure = 0x2000, SourceBase = 0x10_0000;
 
+        private static readonly BenchSigner s_signer = new();
+        private static readonly SgxAttributes s_attributes = new(AttributeFlags.MODE64BIT, 3);
         private static readonly SecInfo s_code = SecInfo.For(PageType.PT_REG, SecInfoFlags.R | SecInfoFlags.X);
 
         private readonly byte[] _memory = new byte[8192];
@@ -72,19 +86,22 @@ internal static class PolicyChecks
                 CurrentTask = static () => new Task(),
             });
             new Random(1).NextBytes(_source);
-            SigStruct sig = new() { AttributeMask = new SgxAttributes((AttributeFlags)~2UL, ~0UL), Attributes = new SgxAttributes(AttributeFlags.MODE64BIT, 3), EnclaveHash = Measure() };
+            SigStruct sig = new()
+            {
+                AttributeMask = new SgxAttributes((AttributeFlags)~2UL, ~0UL),
+                Attributes = s_attributes,
+                EnclaveHash = Measure(),
+            };
             s_signer.Sign(ref sig);
             _sigStruct = sig;
         }
-
-        private static readonly BenchSigner s_signer = new();
 
         public Hash256 Signer => EnclaveSignature.MrSigner(in _sigStruct);
 
         public void Build()
         {
             _enclave = _kernel.Device.Open(new SimulatedInode(_epc), DeviceAbi.Mainline);
-            Put(Structure, new Secs { EnclaveSize = Size, BaseAddress = Base, SsaFrameSize = 1, Attributes = new SgxAttributes(AttributeFlags.MODE64BIT, 3) });
+            Put(Structure, new Secs { EnclaveSize = Size, BaseAddress = Base, SsaFrameSize = 1, Attributes = s_attributes });
             Ioctl(IoctlTable.SGX_IOC_ENCLAVE_CREATE, new SgxEnclaveCreate { Src = Structure });
             Put(Structure, in s_code);
             for (ulong page = 0; page < Pages; page++)
@@ -108,7 +125,9 @@ internal static class PolicyChecks
 
         public bool TryRead(ulong address, Span<byte> destination)
         {
-            (address >= SourceBase ? _source.AsSpan((int)(address % 4096)) : _memory.AsSpan((int)(address - Argument)))[..destination.Length].CopyTo(destination);
+            bool isSource = address >= SourceBase;
+            ReadOnlySpan<byte> from = isSource ? _source.AsSpan((int)(address % 4096)) : _memory.AsSpan((int)(address - Argument));
+            from[..destination.Length].CopyTo(destination);
             return true;
         }
 
@@ -118,7 +137,8 @@ internal static class PolicyChecks
             return true;
         }
 
-        public SourceMapping FindMapping(ulong address) => new(SourceBase, SourceBase + Size, MayExecute: true) { Path = "/opt/bench/enclave.so" };
+        public SourceMapping FindMapping(ulong address) =>
+            new(SourceBase, SourceBase + Size, MayExecute: true) { Path = "/opt/bench/enclave.so" };
 
         public bool IsProvisionDevice(int fd) => false;
 

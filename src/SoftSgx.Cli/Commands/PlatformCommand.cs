@@ -21,10 +21,10 @@ internal static class PlatformCommand
 
     internal const string Details =
         """
-        A platform is what makes keys and reports one machine's own: fuse secrets, owner epoch, CPUSVN, and what firmware set up. Data that an
-        enclave seals on one platform opens on that platform only. The first run makes the platform "default"; softsgx run --platform NAME
-        uses another one. Platforms are files below $XDG_STATE_HOME/softsgx (by default ~/.local/state/softsgx) that their owner alone can
-        read. Whoever reads one can derive all its keys. docs/platform.md says more.
+        A platform is what makes keys and reports one machine's own: fuse secrets, owner epoch, CPUSVN, and what firmware set up. Data
+        that an enclave seals on one platform opens on that platform only. The first run makes the platform "default"; softsgx run
+        --platform NAME uses another one. Platforms are files below $XDG_STATE_HOME/softsgx (by default ~/.local/state/softsgx) that
+        their owner alone can read. Whoever reads one can derive all its keys. docs/platform.md says more.
 
         Examples:
           softsgx platform show
@@ -132,7 +132,8 @@ internal static class PlatformCommand
     {
         Description = "What firmware made of launch control.",
         HelpName = "writable|locked[:MRSIGNER]|absent",
-        CustomParser = static result => Checked(result, LaunchControlSetting.Parse(Text(result), out LaunchControlSetting setting), setting),
+        CustomParser = static result =>
+            Checked(result, LaunchControlSetting.Parse(Text(result), out LaunchControlSetting setting), setting),
     };
 
     private static readonly Option<string> s_epc = new("--epc")
@@ -148,13 +149,19 @@ internal static class PlatformCommand
         show.SetAction(static result => Guarded(() => Show(result)));
         Command init = new(InitName, "Make a platform.") { s_name, s_cpuSvn, s_ownerEpoch, s_sgx1, s_launchControl, s_epc };
         init.SetAction(static result => Guarded(() => Init(result)));
-        Command update = new(UpdateName, "Change a platform: raise its CPUSVN, set what firmware sets.") { s_name, s_cpuSvn, s_ownerEpoch, s_sgx1, s_launchControl, s_epc };
+        Command update = new(UpdateName, "Change a platform: raise its CPUSVN, set what firmware sets.")
+        {
+            s_name, s_cpuSvn, s_ownerEpoch, s_sgx1, s_launchControl, s_epc,
+        };
         update.SetAction(static result => Guarded(() => Update(result)));
         Command list = new(ListName, "List the platforms.") { s_json };
         list.SetAction(static result => Guarded(() => List(result)));
         Command remove = new(RemoveName, "Remove a platform and all its keys.") { s_name, s_yes };
         remove.SetAction(static result => Guarded(() => Remove(result)));
-        return new Command(Name, "Show, make and remove platforms: whose keys, processor and EPC programs find.") { show, init, update, list, remove };
+        return new Command(Name, "Show, make and remove platforms: whose keys, processor and EPC programs find.")
+        {
+            show, init, update, list, remove,
+        };
     }
 
     private static int Guarded(Func<int> command)
@@ -176,7 +183,8 @@ internal static class PlatformCommand
         PlatformIdentity? platform = PlatformDirectory.OfThisUser.Find(name);
         if (platform is null && name != PlatformIdentity.DefaultName)
         {
-            throw new HostException($"there is no platform '{name}': make it with softsgx platform init {name}, or see softsgx platform list");
+            throw new HostException(
+                $"there is no platform '{name}': make it with softsgx platform init {name}, or see softsgx platform list");
         }
         PlatformDocument document = PlatformDocument.Of(platform ?? new PlatformIdentity(name, default), isMade: platform is not null);
         Console.Out.Write(result.GetValue(s_json)
@@ -215,8 +223,15 @@ internal static class PlatformCommand
                 if (platforms.Find(name) is PlatformIdentity platform) // else somebody has just removed it
                 {
                     lines.Add(new PlatformLine(
-                        name, platform.Fingerprint, Convert.ToHexStringLower(platform.CpuSvn.Span), platform.LaunchControl.ToString(), platform.Sgx1, platform.Epc,
-                        platform.Created?.ToString("yyyy-MM-ddTHH:mm:ssZ", System.Globalization.CultureInfo.InvariantCulture), platform.File, null));
+                        name,
+                        platform.Fingerprint,
+                        Convert.ToHexStringLower(platform.CpuSvn.Span),
+                        platform.LaunchControl.ToString(),
+                        platform.Sgx1,
+                        platform.Epc,
+                        PlatformDocument.Text(platform.Created),
+                        platform.File,
+                        Problem: null));
                 }
             }
             catch (HostException e)
@@ -263,7 +278,8 @@ internal static class PlatformCommand
             return bytes;
         }
         string? problem = HexField.TryParse(text, bytes) ? null
-            : $"'{text}' does not have {2 * RegisterSize} hexadecimal digits{(random ? ": give them, or random" : ", as 01010101000000000000000000000000 has")}.";
+            : $"'{text}' does not have {2 * RegisterSize} hexadecimal digits"
+                + (random ? ": give them, or random." : ", as 01010101000000000000000000000000 has.");
         return Checked(result, problem, bytes);
     }
 

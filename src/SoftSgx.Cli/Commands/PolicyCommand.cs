@@ -58,14 +58,22 @@ internal static class PolicyCommand
             SecurityPolicy? policy = PolicyFile.Read(name, out IReadOnlyList<PolicyError> errors);
             if (result.GetValue(s_json))
             {
-                Console.Out.WriteLine(JsonSerializer.Serialize(
-                    new PolicyCheckDocument(policy is not null, policy?.IsEnforcing, policy?.AllowsByDefault, policy?.Rules.Count, policy?.PageExceptions.Count, errors),
-                    PolicyCheckJson.Default.PolicyCheckDocument));
+                PolicyCheckDocument document = new(
+                    policy is not null,
+                    policy?.IsEnforcing,
+                    policy?.AllowsByDefault,
+                    policy?.Rules.Count,
+                    policy?.PageExceptions.Count,
+                    errors);
+                Console.Out.WriteLine(JsonSerializer.Serialize(document, PolicyCheckJson.Default.PolicyCheckDocument));
             }
             else if (policy is not null)
             {
-                Console.Out.WriteLine($"{name}: {(policy.IsEnforcing ? "enforcing" : "permissive")}, {policy.Rules.Count} rules, else {(policy.AllowsByDefault ? "allow" : "deny")}; "
-                    + $"pages: {PagesOf(policy.Pages)}, {policy.PageExceptions.Count} exceptions");
+                string mode = policy.IsEnforcing ? "enforcing" : "permissive";
+                string otherwise = policy.AllowsByDefault ? "allow" : "deny";
+                Console.Out.WriteLine(
+                    $"{name}: {mode}, {Count(policy.Rules.Count, "rule")}, else {otherwise}; "
+                    + $"pages: {PagesOf(policy.Pages)}, {Count(policy.PageExceptions.Count, "exception")}");
             }
             else
             {
@@ -83,10 +91,12 @@ internal static class PolicyCommand
         }
     }
 
+    private static string Count(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
+
     private static string PagesOf(PageRules rules)
     {
         string denied = rules.Denied == 0 ? "nothing denied" : $"denied {string.Join(' ', PolicyReader.NamesOf(rules.Denied))}";
-        return rules.EnclaveExecute is null ? denied : $"{denied}, code from {rules.EnclaveExecute.Count} patterns of files";
+        return rules.EnclaveExecute is null ? denied : $"{denied}, code from files of {Count(rules.EnclaveExecute.Count, "pattern")}";
     }
 }
 

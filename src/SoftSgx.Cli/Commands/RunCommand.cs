@@ -206,9 +206,13 @@ internal static class RunCommand
             {
                 result.AddError("--audit: without --policy nothing is denied.");
             }
-            if (result.GetResult(s_seed) is not null && (result.GetResult(s_platform) is not null || result.GetValue(s_seed) is not { Length: > 0 }))
+            if (result.GetResult(s_seed) is not null && result.GetResult(s_platform) is not null)
             {
-                result.AddError(result.GetResult(s_platform) is null ? "--seed: give some text." : "--seed and --platform do not go together.");
+                result.AddError("--seed and --platform do not go together.");
+            }
+            else if (result.GetResult(s_seed) is not null && result.GetValue(s_seed) is not { Length: > 0 })
+            {
+                result.AddError("--seed: give some text.");
             }
         });
         command.SetAction(Run);
@@ -222,7 +226,8 @@ internal static class RunCommand
         {
             HostFacts host = HostProbe.Look();
             IReadOnlyList<Statement> statements = Explanation.Of(host, WhyNoDevice(result));
-            string text = result.GetValue(s_explain) == "json" ? ExplainListing.Json(host, statements) : ExplainListing.Text(host, statements);
+            bool isJson = result.GetValue(s_explain) == "json";
+            string text = isJson ? ExplainListing.Json(host, statements) : ExplainListing.Text(host, statements);
             if (program.Length == 0)
             {
                 Console.Out.Write(text);

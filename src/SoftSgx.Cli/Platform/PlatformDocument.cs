@@ -33,7 +33,7 @@ internal sealed record PlatformDocument(
             platform.Name,
             isMade ? platform.Fingerprint : null,
             platform.File,
-            platform.Created?.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
+            Text(platform.Created),
             Convert.ToHexStringLower(platform.CpuSvn.Span),
             !platform.OwnerEpoch.IsEmpty,
             platform.LaunchControl.ToString(),
@@ -43,6 +43,9 @@ internal sealed record PlatformDocument(
             [.. MemoryRanges.Of(configuration.EpcSections, out string? partial).Select(MemoryDocument.Of)],
             partial);
     }
+
+    /// <summary>A date as documents have it.</summary>
+    internal static string? Text(DateTimeOffset? date) => date?.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 }
 
 /// <summary>A sub-leaf of CPUID leaf 0x12, and what it means.</summary>
@@ -53,14 +56,16 @@ internal sealed record CpuidDocument(uint SubLeaf, string Eax, string Ebx, strin
         CpuidResult result = CpuidLeaf12.Compute(features, subLeaf);
         string meaning = subLeaf switch
         {
-            0 => $"{Capabilities(features)}; MISCSELECT {features.MiscSelect}; enclaves up to 2^{features.MaxEnclaveSizeLog2Not64} bytes, 2^{features.MaxEnclaveSizeLog2_64} in 64-bit mode",
+            0 => $"{Capabilities(features)}; MISCSELECT {features.MiscSelect}; "
+                + $"enclaves up to 2^{features.MaxEnclaveSizeLog2Not64} bytes, 2^{features.MaxEnclaveSizeLog2_64} in 64-bit mode",
             1 => string.Create(CultureInfo.InvariantCulture, $"ATTRIBUTES {features.Attributes}; XFRM 0x{features.Xfrm:x}"),
-            _ => string.Create(
-                CultureInfo.InvariantCulture,
-                $"EPC of {ByteSize.Format((long)features.EpcSections[(int)subLeaf - 2].Size)} at 0x{features.EpcSections[(int)subLeaf - 2].PhysicalBase:x}"),
+            _ => Section(features.EpcSections[(int)subLeaf - 2]),
         };
         return new CpuidDocument(subLeaf, Hex(result.Eax), Hex(result.Ebx), Hex(result.Ecx), Hex(result.Edx), meaning);
     }
+
+    private static string Section(EpcSection section) =>
+        string.Create(CultureInfo.InvariantCulture, $"EPC of {ByteSize.Format((long)section.Size)} at 0x{section.PhysicalBase:x}");
 
     private static string Capabilities(SgxFeatures features)
     {
@@ -76,7 +81,8 @@ internal sealed record CpuidDocument(uint SubLeaf, string Eax, string Ebx, strin
 }
 
 /// <summary>The MSRs of a logical processor as firmware leaves them; the hash is null where RDMSR of it faults.</summary>
-internal sealed record ProcessorDocument(int Number, string FeatureControl, string FeatureControlMeaning, IReadOnlyList<string>? LePubKeyHash)
+internal sealed record ProcessorDocument(
+    int Number, string FeatureControl, string FeatureControlMeaning, IReadOnlyList<string>? LePubKeyHash)
 {
     internal static ProcessorDocument Of(int number, ProcessorConfiguration configuration)
     {
@@ -91,7 +97,10 @@ internal sealed record ProcessorDocument(int Number, string FeatureControl, stri
         }
         _ = logical.ReadMsr(configuration, Msr.IA32_FEATURE_CONTROL, out ulong control);
         return new ProcessorDocument(
-            number, string.Create(CultureInfo.InvariantCulture, $"0x{control:x}"), ((FeatureControl)control).ToString(), hash.Count > 0 ? hash : null);
+            number,
+            string.Create(CultureInfo.InvariantCulture, $"0x{control:x}"),
+            ((FeatureControl)control).ToString(),
+            hash.Count > 0 ? hash : null);
     }
 }
 
@@ -107,7 +116,15 @@ internal sealed record MemoryDocument(string First, string Last, string Type, bo
 
 /// <summary>A platform in the list; only name and problem are there if it is damaged.</summary>
 internal sealed record PlatformLine(
-    string Name, string? Fingerprint, string? CpuSvn, string? LaunchControl, bool? Sgx1, string? Epc, string? Created, string? File, string? Problem);
+    string Name,
+    string? Fingerprint,
+    string? CpuSvn,
+    string? LaunchControl,
+    bool? Sgx1,
+    string? Epc,
+    string? Created,
+    string? File,
+    string? Problem);
 
 /// <summary>Writes the documents without reflection.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]

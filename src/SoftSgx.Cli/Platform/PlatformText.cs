@@ -33,8 +33,10 @@ internal static class PlatformText
         Line(text, $"\nMSRs as firmware leaves them");
         foreach (ProcessorDocument processor in platform.Processors)
         {
-            Line(text, $"  processor {processor.Number}: IA32_FEATURE_CONTROL {processor.FeatureControl} ({processor.FeatureControlMeaning})");
-            Line(text, $"    IA32_SGXLEPUBKEYHASH0-3 {(processor.LePubKeyHash is null ? "not there" : string.Join(' ', processor.LePubKeyHash))}");
+            string hash = processor.LePubKeyHash is null ? "not there" : string.Join(' ', processor.LePubKeyHash);
+            string control = $"{processor.FeatureControl} ({processor.FeatureControlMeaning})";
+            Line(text, $"  processor {processor.Number}: IA32_FEATURE_CONTROL {control}");
+            Line(text, $"    IA32_SGXLEPUBKEYHASH0-3 {hash}");
         }
         Line(text, $"\nmemory map");
         foreach (MemoryDocument range in platform.MemoryMap)
@@ -60,14 +62,15 @@ internal static class PlatformText
         Line(text, $"{"name".PadRight(width)}  fingerprint       CPUSVN                            launch control");
         foreach (PlatformLine platform in platforms)
         {
-            Line(text, platform.Problem is null
-                ? $"{platform.Name.PadRight(width)}  {platform.Fingerprint}  {platform.CpuSvn}  {platform.LaunchControl}{(platform.Sgx1 == true ? ", SGX1 only" : "")}{(platform.Epc is null ? "" : $", EPC {platform.Epc}")}"
-                : (FormattableString)$"{platform.Name.PadRight(width)}  {platform.Problem}");
+            string features = (platform.Sgx1 == true ? ", SGX1 only" : "") + (platform.Epc is null ? "" : $", EPC {platform.Epc}");
+            string what = platform.Problem ?? $"{platform.Fingerprint}  {platform.CpuSvn}  {platform.LaunchControl}{features}";
+            Line(text, $"{platform.Name.PadRight(width)}  {what}");
         }
         return text.ToString();
     }
 
     private static void Item(StringBuilder text, string name, string value) => Line(text, $"  {name,-15} {value}");
 
-    private static void Line(StringBuilder text, FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    private static void Line(StringBuilder text, FormattableString line) =>
+        text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
 }

@@ -37,8 +37,9 @@ internal static class StatsText
         }
         if (run.Policy is StatsPolicy policy)
         {
-            string denials = string.Join(", ", policy.ByPermission.Select(static denial => Format($"{denial.Permission} {denial.Count:N0}")));
-            Item(text, "policy", $"{policy.Mode}, {policy.Rules:N0} rules; denied {policy.Denials:N0}{(denials.Length > 0 ? $": {denials}" : "")}");
+            IEnumerable<string> denials = policy.ByPermission.Select(static denial => Format($"{denial.Permission} {denial.Count:N0}"));
+            string which = policy.Denials > 0 ? $": {string.Join(", ", denials)}" : "";
+            Item(text, "policy", $"{policy.Mode}, {policy.Rules:N0} rules; denied {policy.Denials:N0}{which}");
         }
         Enclaves(text, run.Enclaves);
         return text.ToString();

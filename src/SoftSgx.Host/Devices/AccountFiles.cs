@@ -22,7 +22,8 @@ internal static class AccountFiles
             foreach (string line in File.ReadLines(file))
             {
                 string[] fields = line.Split(':');
-                if (fields.Length > 2 && fields[0] == name && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out number))
+                if (fields.Length > 2 && fields[0] == name
+                    && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out number))
                 {
                     return true;
                 }

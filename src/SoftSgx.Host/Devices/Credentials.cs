@@ -69,7 +69,9 @@ internal readonly record struct Credentials(uint User, uint Group, IReadOnlyList
     }
 
     private static uint Number(string[] fields, int index) =>
-        index < fields.Length && uint.TryParse(fields[index], NumberStyles.None, CultureInfo.InvariantCulture, out uint number) ? number : uint.MaxValue;
+        index < fields.Length && uint.TryParse(fields[index], NumberStyles.None, CultureInfo.InvariantCulture, out uint number)
+            ? number
+            : uint.MaxValue;
 
     /// <summary>
     /// Capabilities in a namespace below ours say nothing of files whose owner is not mapped there, as a device's

@@ -18,7 +18,9 @@ public sealed record DevicePermission(uint Mode, uint User, uint Group)
     /// <summary>0600, root: as the kernel makes it, before any udev rule.</summary>
     public static DevicePermission Root { get; } = new(0x180, 0, 0);
 
-    /// <summary>Reads <c>everyone</c>, <c>root</c>, or <c>MODE:USER:GROUP</c>: an octal mode, and names or numbers of user and group.</summary>
+    /// <summary>
+    /// Reads <c>everyone</c>, <c>root</c>, or <c>MODE:USER:GROUP</c>: an octal mode, and names or numbers of user and group.
+    /// </summary>
     /// <param name="text">What the user wrote.</param>
     /// <param name="permission">The permission; everyone's if something is wrong.</param>
     /// <returns>What is wrong and what to write instead, or <see langword="null"/>.</returns>

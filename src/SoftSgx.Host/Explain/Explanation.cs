@@ -74,7 +74,8 @@ public static class Explanation
         }
         if (host.ProcessorDifference is string difference)
         {
-            return new("devices", Property, Enforcement.NotEnforced, $"nothing runs: {difference}", "taskset -c LIST softsgx run …, on processors that are alike");
+            return new("devices", Property, Enforcement.NotEnforced,
+                $"nothing runs: {difference}", "taskset -c LIST softsgx run …, on processors that are alike");
         }
         if (host.PtraceProblem is string ptrace)
         {

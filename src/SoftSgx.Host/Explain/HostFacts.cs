@@ -49,5 +49,6 @@ public sealed record HostFacts
     public string? ProcessorDifference { get; init; }
 
     /// <summary>Programs find SGX here, and their enclaves can be created.</summary>
-    public bool CanRun => ProcessorDifference is null && PtraceProblem is null && HasSeccomp && UserfaultfdErrno == 0 && CanWriteProtectSharedMemory;
+    public bool CanRun =>
+        ProcessorDifference is null && PtraceProblem is null && HasSeccomp && UserfaultfdErrno == 0 && CanWriteProtectSharedMemory;
 }

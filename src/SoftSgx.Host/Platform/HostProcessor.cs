@@ -38,7 +38,8 @@ public static class HostProcessor
     {
         ArgumentNullException.ThrowIfNull(epc);
         ArgumentNullException.ThrowIfNull(launchControl);
-        return launchControl.Apply(Configure((ulong)epc.Pages * PageSize, sgx1)) with { EpcSections = EpcPlacement.Place(epc, EpcPhysicalBase) };
+        ProcessorConfiguration configuration = launchControl.Apply(Configure((ulong)epc.Pages * PageSize, sgx1));
+        return configuration with { EpcSections = EpcPlacement.Place(epc, EpcPhysicalBase) };
     }
 
     /// <summary>CPUID leaf 0x80000001, ECX bit 7: MXCSR has the bit MM, on AMD's processors.</summary>

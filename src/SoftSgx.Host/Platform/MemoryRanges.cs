@@ -28,7 +28,10 @@ public static class MemoryRanges
             ranges = Resources("/proc/iomem");
         }
         whyPartial = ranges.Count == 0 ? "this machine shows its own ranges to root only, or not at all" : null;
-        ranges.AddRange(epc.Select(static section => new MemoryRange(section.PhysicalBase, section.PhysicalBase + section.Size - 1, "reserved", IsEpc: true)));
+        foreach ((ulong first, ulong size) in epc)
+        {
+            ranges.Add(new MemoryRange(first, first + size - 1, "reserved", IsEpc: true));
+        }
         ranges.Sort(static (a, b) => a.First.CompareTo(b.First));
         return ranges;
     }
@@ -59,7 +62,9 @@ public static class MemoryRanges
         return ranges;
     }
 
-    /// <summary>The lines without indentation: <c>00100000-bfffffff : System RAM</c>. Without CAP_SYS_ADMIN all addresses are zero.</summary>
+    /// <summary>
+    /// The lines without indentation: <c>00100000-bfffffff : System RAM</c>. Without CAP_SYS_ADMIN all addresses are zero.
+    /// </summary>
     internal static List<MemoryRange> Resources(string file)
     {
         List<MemoryRange> ranges = [];
@@ -97,6 +102,9 @@ public static class MemoryRanges
         _ => name,
     };
 
-    private static bool TryParse(string text, out ulong value) => ulong.TryParse(
-        text.StartsWith("0x", StringComparison.Ordinal) ? text.AsSpan(2) : text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    private static bool TryParse(string text, out ulong value)
+    {
+        ReadOnlySpan<char> digits = text.StartsWith("0x", StringComparison.Ordinal) ? text.AsSpan(2) : text;
+        return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
 }

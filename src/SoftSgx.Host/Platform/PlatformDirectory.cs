@@ -21,7 +21,9 @@ public sealed class PlatformDirectory
     private readonly string _secretPath;
 
     /// <summary>The platforms below a state directory.</summary>
-    /// <param name="secretPath">The file of the default platform, see <see cref="PlatformStore.DefaultPath"/>; the others are beside it.</param>
+    /// <param name="secretPath">
+    /// The file of the default platform, see <see cref="PlatformStore.DefaultPath"/>; the others are in a folder beside it.
+    /// </param>
     public PlatformDirectory(string secretPath)
     {
         ArgumentNullException.ThrowIfNull(secretPath);
@@ -43,7 +45,8 @@ public sealed class PlatformDirectory
         bool isName = name.Length is > 0 and <= MaximumName && char.IsAsciiLetterOrDigit(name[0])
             && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_');
         return isName ? null
-            : $"'{name}' is no name of a platform: give up to {MaximumName} letters, digits, dots, dashes and underscores, the first a letter or digit";
+            : $"'{name}' is no name of a platform: give up to {MaximumName} letters, digits, dots, dashes and underscores, "
+                + "the first a letter or digit";
     }
 
     /// <summary>The platform of a name, for a run. The default platform is made if this is its first run.</summary>
@@ -111,9 +114,11 @@ public sealed class PlatformDirectory
         string? there = File.Exists(path) ? path : name == PlatformIdentity.DefaultName && File.Exists(_secretPath) ? _secretPath : null;
         if (there is not null)
         {
-            throw new HostException($"there is a platform '{name}' already ({there}): change it with softsgx platform update {name}, or take another name");
+            throw new HostException(
+                $"there is a platform '{name}' already ({there}): change it with softsgx platform update {name}, or take another name");
         }
-        PlatformIdentity platform = set(new PlatformIdentity(name, RandomNumberGenerator.GetBytes(SeedSize)) { Created = DateTimeOffset.UtcNow }) with { File = path };
+        PlatformIdentity fresh = new(name, RandomNumberGenerator.GetBytes(SeedSize)) { Created = DateTimeOffset.UtcNow };
+        PlatformIdentity platform = set(fresh) with { File = path };
         Write(path, platform, isNew: true);
         return platform;
     }
@@ -128,13 +133,14 @@ public sealed class PlatformDirectory
     public PlatformIdentity Update(string name, Func<PlatformIdentity, PlatformIdentity> set)
     {
         ArgumentNullException.ThrowIfNull(set);
-        PlatformIdentity before = Find(name) ?? throw new HostException($"there is no platform '{name}': make it with softsgx platform init {name}");
+        PlatformIdentity before = Find(name)
+            ?? throw new HostException($"there is no platform '{name}': make it with softsgx platform init {name}");
         string path = PathOf(name);
         PlatformIdentity after = set(before) with { File = path };
         if (!PlatformIdentity.IsAtLeast(after.CpuSvn.Span, before.CpuSvn.Span))
         {
-            throw new HostException(
-                $"the CPUSVN {Convert.ToHexStringLower(after.CpuSvn.Span)} is older in some component than the platform's, {Convert.ToHexStringLower(before.CpuSvn.Span)}: it can only rise");
+            (string asked, string present) = (Convert.ToHexStringLower(after.CpuSvn.Span), Convert.ToHexStringLower(before.CpuSvn.Span));
+            throw new HostException($"the CPUSVN {asked} is older in some component than the platform's, {present}: it can only rise");
         }
         Write(path, after, isNew: !File.Exists(path));
         return after;
@@ -195,7 +201,9 @@ public sealed class PlatformDirectory
         {
             throw new HostException($"the platform '{name}' cannot be used: {e.Message}");
         }
-        throw new HostException($"{path} is damaged: {problem}. Restore it from a copy; without one, data sealed on that platform is lost, and moving the file away starts afresh");
+        throw new HostException(
+            $"{path} is damaged: {problem}. Restore it from a copy; without one, data sealed on that platform is lost, "
+            + "and moving the file away starts afresh");
     }
 
     private void Write(string path, PlatformIdentity platform, bool isNew)
@@ -204,7 +212,8 @@ public sealed class PlatformDirectory
         try
         {
             Directory.CreateDirectory(Folder, OwnerOnly | UnixFileMode.UserExecute);
-            using (FileStream file = new(fresh, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
+            FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly };
+            using (FileStream file = new(fresh, options))
             {
                 file.Write(PlatformFile.Write(platform));
                 file.Flush(flushToDisk: true);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -46,7 +47,7 @@ internal sealed record PlatformFile
         PlatformFile file = new()
         {
             Name = platform.Name,
-            Created = platform.Created?.ToString("yyyy-MM-ddTHH:mm:ssZ", System.Globalization.CultureInfo.InvariantCulture),
+            Created = platform.Created?.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
             Seed = Convert.ToHexStringLower(platform.Seed.Span),
             OwnerEpoch = platform.OwnerEpoch.IsEmpty ? null : Convert.ToHexStringLower(platform.OwnerEpoch.Span),
             CpuSvn = Convert.ToHexStringLower(platform.CpuSvn.Span),
@@ -79,14 +80,16 @@ internal sealed record PlatformFile
         LaunchControlSetting launchControl = LaunchControlSetting.Writable;
         DateTimeOffset created = default;
         problem = file is null ? "it says null"
-            : file.Version != CurrentVersion ? $"it has version {file.Version} of the format, and this softsgx knows version {CurrentVersion}"
+            : file.Version != CurrentVersion ? $"it has version {file.Version} of the format, this softsgx knows version {CurrentVersion}"
             : file.Check != file.Digest() ? "its check sum does not fit"
             : file.Name != name ? "it belongs to a platform of another name"
             : !HexField.TryParse(file.Seed, seed) ? "its seed does not have 64 hexadecimal digits"
-            : file.OwnerEpoch is not null && !HexField.TryParse(file.OwnerEpoch, ownerEpoch) ? "its owner epoch does not have 32 hexadecimal digits"
+            : file.OwnerEpoch is not null && !HexField.TryParse(file.OwnerEpoch, ownerEpoch)
+                ? "its owner epoch does not have 32 hexadecimal digits"
             : !HexField.TryParse(file.CpuSvn, cpuSvn) ? "its CPUSVN does not have 32 hexadecimal digits"
             : LaunchControlSetting.Parse(file.LaunchControl ?? "", out launchControl) is not null ? "its launch control is none"
-            : file.Created is not null && !DateTimeOffset.TryParse(file.Created, System.Globalization.CultureInfo.InvariantCulture, out created) ? "its date is none"
+            : file.Created is not null && !DateTimeOffset.TryParse(file.Created, CultureInfo.InvariantCulture, out created)
+                ? "its date is none"
             : "";
         return problem.Length > 0 ? null : new PlatformIdentity(name, seed)
         {
@@ -101,12 +104,15 @@ internal sealed record PlatformFile
 
     private string Digest()
     {
-        string[] fields = [Name ?? "", Created ?? "", Seed ?? "", OwnerEpoch ?? "", CpuSvn ?? "", Sgx1 ? "1" : "0", LaunchControl ?? "", Epc ?? ""];
+        string?[] fields = [Name, Created, Seed, OwnerEpoch, CpuSvn, Sgx1 ? "1" : "0", LaunchControl, Epc];
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', fields))));
     }
 }
 
 /// <summary>Writes and reads the file without reflection.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    WriteIndented = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(PlatformFile))]
 internal sealed partial class PlatformJson : JsonSerializerContext;

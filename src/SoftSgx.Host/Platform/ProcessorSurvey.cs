@@ -43,7 +43,9 @@ public static class ProcessorSurvey
     /// How a processor of this machine differs from the first one. The calling thread visits each of them, a few microseconds each,
     /// and may run where it might before.
     /// </summary>
-    /// <returns>One line that names both processors and what differs; <see langword="null"/> if none does, or none can be visited.</returns>
+    /// <returns>
+    /// One line that names both processors and what differs; <see langword="null"/> if none does, or none can be visited.
+    /// </returns>
     public static string? Difference()
     {
         IReadOnlyList<int> processors = Allowed();

@@ -3,7 +3,9 @@ using SoftSgx.Kernel;
 
 namespace SoftSgx.Host.Statistics;
 
-/// <summary>Writes audit lines to standard error or to the end of a file, each in one call so that lines of several runs do not mix.</summary>
+/// <summary>
+/// Writes audit lines to standard error or to the end of a file, each in one call so that lines of several runs do not mix.
+/// </summary>
 public sealed class AuditLog : IAuditLog, IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -34,7 +36,8 @@ public sealed class AuditLog : IAuditLog, IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new HostException($"--audit cannot write '{name}' ({e.Message}): give a file that you may write, or leave it out for standard error");
+            throw new HostException(
+                $"--audit cannot write '{name}' ({e.Message}): give a file that you may write, or leave it out for standard error");
         }
     }
 

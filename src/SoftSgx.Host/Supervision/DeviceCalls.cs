@@ -25,7 +25,15 @@ internal sealed class DeviceCalls
     private readonly byte[] _path = new byte[DevicePaths.MaximumPath];
     private readonly int _memfdFlags;
 
-    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, ProgramPaging paging, DeviceAccess access, CallTrace? trace, Action<string> warn)
+    internal DeviceCalls(
+        SgxSubsystem subsystem,
+        HostEpcPlatform platform,
+        OpenDevices devices,
+        ProgramImage image,
+        ProgramPaging paging,
+        DeviceAccess access,
+        CallTrace? trace,
+        Action<string> warn)
     {
         _access = access;
         _trace = trace;

@@ -72,7 +72,8 @@ internal sealed class HostTask : ICallingTask
                 if (line.StartsWith("Uid:", StringComparison.Ordinal))
                 {
                     string[] ids = line[4..].Split('\t', StringSplitOptions.RemoveEmptyEntries);
-                    return ids.Length > EffectiveColumn && uint.TryParse(ids[EffectiveColumn], CultureInfo.InvariantCulture, out uint user) ? user : uint.MaxValue;
+                    bool isNumber = uint.TryParse(ids.ElementAtOrDefault(EffectiveColumn), CultureInfo.InvariantCulture, out uint user);
+                    return isNumber ? user : uint.MaxValue;
                 }
             }
         }

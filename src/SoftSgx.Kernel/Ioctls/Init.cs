@@ -11,7 +11,8 @@ namespace SoftSgx.Kernel;
 /// <remarks>
 /// EINVAL: not created, or initialised already; a vendor other than 0 and 0x8086; SIGSTRUCT demands an attribute, MISCSELECT
 /// or XFRM bit that the processor lacks. EFAULT: the argument or SIGSTRUCT cannot be read. EACCES: the enclave has an attribute
-/// that was not allowed, or the security module refuses. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a signal came in between.
+/// that was not allowed, or the security module refuses. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a
+/// signal came in between.
 /// With <see cref="DeviceAbi.V22"/>: EFAULT if initialised already, EINVAL for an attribute that was not allowed, no other check of
 /// SIGSTRUCT than EINIT's, the error code of EINIT as a positive return value, and if EINIT faulted EFAULT and the enclave's end.
 /// </remarks>

@@ -66,7 +66,8 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     /// <param name="measure">Bit i: measure the 256 bytes at 256 · i.</param>
     /// <returns>
     /// ENOMEM: no EPC page is free or reclaimable. EBUSY (v22: EEXIST): the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
-    /// on a noexec file system, which v22 minds for executable pages only, or the security module refuses. EIO (v22: EFAULT): EADD or EEXTEND failed. Nothing of the page remains after an error.
+    /// on a noexec file system, which v22 minds for executable pages only, or the security module refuses. EIO (v22: EFAULT): EADD or
+    /// EEXTEND failed. Nothing of the page remains after an error.
     /// </returns>
     public Errno Add(ulong offset, ulong source, ushort measure)
     {

@@ -31,7 +31,8 @@ public static class LaunchControl
 
         if (!configuration.SgxLaunchControl)
         {
-            return "the processor has no launch control (CPUID leaf 7, SGX_LC): only Intel's launch enclaves count, and the kernel cannot change that";
+            return "the processor has no launch control (CPUID leaf 7, SGX_LC): only Intel's launch enclaves count, "
+                + "and the kernel cannot change that";
         }
 
         return configuration.LaunchControlWritable

@@ -53,9 +53,10 @@ public static class ProcessorUniformity
 
         for (int component = 2; component < 64; component++)
         {
-            if (boot.XsaveLayout[component] != other.XsaveLayout[component])
+            (XsaveComponent a, XsaveComponent b) = (boot.XsaveLayout[component], other.XsaveLayout[component]);
+            if (a != b)
             {
-                return Invariant($"CPUID leaf 0xd, sub-leaf {component}: {other.XsaveLayout[component]}, not {boot.XsaveLayout[component]}");
+                return Invariant($"CPUID leaf 0xd, sub-leaf {component}: {b.Size} bytes at {b.Offset}, not {a.Size} at {a.Offset}");
             }
         }
 

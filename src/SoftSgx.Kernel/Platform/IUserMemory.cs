@@ -50,7 +50,8 @@ public interface IUserMemory
 public readonly record struct SourceMapping(ulong Start, ulong End, bool MayExecute)
 {
     /// <summary>
-    /// Path of the file that it maps; <see langword="null"/> for anonymous memory and for files that no path names: deleted ones and memfds.
+    /// Path of the file that it maps; <see langword="null"/> for anonymous memory and for files that no path names: deleted ones and
+    /// memfds.
     /// </summary>
     public string? Path { get; init; }
 

@@ -29,7 +29,7 @@ internal sealed class AuditRecord
     public AuditRecord(DateTimeOffset time, long serial, string permission)
     {
         _text = new StringBuilder(256);
-        Append($"type=AVC msg=audit({time.ToUnixTimeMilliseconds() / 1000}.{time.Millisecond:000}:{serial}): avc:  denied  {{ {permission} }} for ");
+        Append($"type=AVC msg=audit({time.ToUnixTimeSeconds()}.{time.Millisecond:000}:{serial}): avc:  denied  {{ {permission} }} for ");
     }
 
     /// <summary>Adds a number or a word of ours.</summary>

@@ -7,9 +7,9 @@ namespace SoftSgx.Kernel;
 /// Source: the proposals for Linux security modules of June 2019 (enclave_load, enclave_map; a variant with enclave_init), never merged.
 /// </summary>
 /// <remarks>
-/// A hook answers <see cref="Errno.None"/>, or an error that the call in progress then fails with. It is asked after the driver's own checks
-/// and before anything has changed. <see cref="Load"/> of a page that a fault adds comes under the enclave's lock, the other hooks under the
-/// opener's ioctl flag or nothing; none may call back into the enclave's ioctls or wait for a thread of the program.
+/// A hook answers <see cref="Errno.None"/>, or an error that the call in progress then fails with. It is asked after the driver's own
+/// checks and before anything has changed. <see cref="Load"/> of a page that a fault adds comes under the enclave's lock, the other
+/// hooks under the opener's ioctl flag or nothing; none may call back into the enclave's ioctls or wait for a thread of the program.
 /// </remarks>
 public interface ISecurityModule
 {
@@ -18,7 +18,9 @@ public interface ISecurityModule
     /// <param name="attributes">ATTRIBUTES of the SECS.</param>
     public Errno Create(Enclave enclave, AttributeFlags attributes);
 
-    /// <summary>Pages are about to be added, all alike: once for each mapping that an ioctl takes them from, or for one page of EAUG.</summary>
+    /// <summary>
+    /// Pages are about to be added, all alike: once for each mapping that an ioctl takes them from, or for one page of EAUG.
+    /// </summary>
     /// <param name="enclave">The enclave.</param>
     /// <param name="load">The pages.</param>
     public Errno Load(Enclave enclave, in PageLoad load);

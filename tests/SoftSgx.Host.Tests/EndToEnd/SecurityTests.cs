@@ -129,7 +129,7 @@ public sealed class SecurityTests
         File.WriteAllText(audit, "what was there\n");
         Outcome outcome = WithPolicy(
             folder, "\"default\":\"allow\",\"pages\":{\"deny\":[\"mapwx\"]}", ["--audit", audit, "--stats", stats], "mappings").Ended("exit 0");
-        Assert.Equal("map rwx Permission denied\nmap rw- ok\nprotect rwx Permission denied\nmap anywhere -wx Permission denied\nprotect r-x ok\n", outcome.Text);
+        Assert.Equal("map rwx Permission denied\nmap rw- ok\nprotect rwx Permission denied\nmap by hint -wx Permission denied\nprotect r-x ok\n", outcome.Text);
         Assert.Equal("", outcome.ErrorText);
         string[] lines = File.ReadAllLines(audit);
         Assert.Equal("what was there", lines[0]);

@@ -4,8 +4,8 @@ using SoftSgx.Architecture;
 namespace SoftSgx.Kernel;
 
 /// <summary>
-/// The security module that enforces a <see cref="SecurityPolicy"/>. Every denial is one audit line and, if the policy is enforcing, EACCES:
-/// what the proposals of 2019 answered at each of their hooks. At a page fault it is SIGBUS.
+/// The security module that enforces a <see cref="SecurityPolicy"/>. Every denial is one audit line and, if the policy is enforcing,
+/// EACCES: what the proposals of 2019 answered at each of their hooks. At a page fault it is SIGBUS.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -182,7 +182,7 @@ public sealed class PolicyModule : ISecurityModule
             ?? Denied(rules, PagePermissions.WriteExecuteEver, isWritable)
             ?? Denied(rules, PagePermissions.ExecUnmeasured, !load.IsMeasured)
             ?? Denied(rules, PagePermissions.ExecAnonymous, isAnonymous)
-            ?? (asksSource && !isAnonymous && rules.EnclaveExecute is { } files && !files.Any(Matcher(load.Source.Path!)) ? "enclave_execute" : null);
+            ?? (isAnonymous || rules.EnclaveExecute is null || rules.EnclaveExecute.Any(Matcher(load.Source.Path!)) ? null : "enclave_execute");
         if (refused is null)
         {
             return Errno.None;
@@ -199,11 +199,14 @@ public sealed class PolicyModule : ISecurityModule
                 .Field("length", $"0x{length:x}")
                 .Field("prot", $"{Text(protection)}")
                 .Field("measured", $"{(isMeasured ? 1 : 0)}");
-            return (source is null ? record.Field("source", $"{(asksSource ? "anon" : "?")}") : record.Untrusted("source", source)).Untrusted("rule", state.PagesName);
+            _ = source is null ? record.Field("source", $"{(asksSource ? "anon" : "?")}") : record.Untrusted("source", source);
+            return record.Untrusted("rule", state.PagesName);
         });
     }
 
-    /// <summary>A fault adds a page that may be mapped with anything: what it is mapped with is what counts. Under the enclave's lock.</summary>
+    /// <summary>
+    /// A fault adds a page that may be mapped with anything: what it is mapped with is what counts. Under the enclave's lock.
+    /// </summary>
     private Errno Augment(Enclave enclave, EnclaveState state, in PageLoad load)
     {
         PageRules? rules = state.Pages;
@@ -262,7 +265,8 @@ public sealed class PolicyModule : ISecurityModule
 
         denied &= rules;
         // wxever is the broader rule: what a narrower one denies needs no second line.
-        return (denied & (PagePermissions.MapWriteExecute | PagePermissions.ExecDirty)) != 0 ? denied & ~PagePermissions.WriteExecuteEver : denied;
+        bool isNarrow = (denied & (PagePermissions.MapWriteExecute | PagePermissions.ExecDirty)) != 0;
+        return isNarrow ? denied & ~PagePermissions.WriteExecuteEver : denied;
     }
 
     private static bool HasPageIn(Enclave enclave, AddressRangeSet set, ulong start, ulong end, Func<EnclavePage, bool> condition)

@@ -4,7 +4,9 @@ using SoftSgx.Architecture;
 
 namespace SoftSgx.Kernel;
 
-/// <summary>Reads policy files: JSON, described in docs/policy.md and docs/policy.schema.json. Says everything that is wrong at once.</summary>
+/// <summary>
+/// Reads policy files: JSON, described in docs/policy.md and docs/policy.schema.json. Says everything that is wrong at once.
+/// </summary>
 public sealed class PolicyReader
 {
     /// <summary>Larger files are not read: 16 MiB.</summary>
@@ -33,7 +35,9 @@ public sealed class PolicyReader
     ];
 
     private static readonly string[] s_top = ["$schema", "version", "mode", "default", "rules", "pages"];
-    private static readonly string[] s_rule = ["name", "action", "mrenclave", "mrsigner", "isvprodid", "isvsvn", "attributes", "uid", "exe"];
+    private static readonly string[] s_rule =
+        ["name", "action", "mrenclave", "mrsigner", "isvprodid", "isvsvn", "attributes", "uid", "exe"];
+
     private static readonly string[] s_pages = ["deny", "enclave_execute", "exceptions"];
     private static readonly string[] s_exception = ["name", "attributes", "uid", "exe", "deny", "enclave_execute"];
 
@@ -309,7 +313,9 @@ public sealed class PolicyReader
             return [node];
         }
 
-        bool mayBeEmpty = node.Path.EndsWith("deny", StringComparison.Ordinal) || node.Path.EndsWith("enclave_execute", StringComparison.Ordinal);
+        // Of what pages are kept from, and what code may come from, nothing is something to say; no condition is called so.
+        bool mayBeEmpty = node.Path.EndsWith(".deny", StringComparison.Ordinal)
+            || node.Path.EndsWith(".enclave_execute", StringComparison.Ordinal);
         if (node.Items.Count == 0 && !mayBeEmpty)
         {
             Add(node, "an empty list fits nothing: leave it out if anything fits");
@@ -352,7 +358,8 @@ public sealed class PolicyReader
         return true;
     }
 
-    private static bool TryParse(string text, out uint value) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+    private static bool TryParse(string text, out uint value) =>
+        uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
 
     private void Add(PolicyNode node, string reason) => Add(node.At, node.Path, reason);
 

@@ -104,7 +104,9 @@ public sealed class SecurityPolicy
 
     /// <summary>The rules that hold for the pages of an enclave.</summary>
     /// <param name="task">The caller.</param>
-    /// <param name="attributes">The enclave's attributes; <see langword="null"/> while they are unknown: then no exception that asks for any fits.</param>
+    /// <param name="attributes">
+    /// The enclave's attributes; <see langword="null"/> while they are unknown: then no exception that asks for any fits.
+    /// </param>
     /// <param name="name">What audit lines call them.</param>
     public PageRules PagesFor(ICallingTask task, AttributeFlags? attributes, out string name)
     {

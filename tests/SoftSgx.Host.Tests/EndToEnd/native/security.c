@@ -245,8 +245,12 @@ static int mappings(void)
 	printf("map rw- %s\n", map(at, PROT_READ | PROT_WRITE));
 	printf("protect rwx %s\n", mprotect((void *)at, 4096, PROT_READ |
 	       PROT_WRITE | PROT_EXEC) ? strerror(errno) : "ok");
-	printf("map anywhere -wx %s\n", mmap(NULL, 4096, PROT_WRITE | PROT_EXEC,
-	       MAP_SHARED, enclave.fd, 0) == MAP_FAILED ? strerror(errno) : "ok");
+	/* The kernel takes a hint that is free. */
+	munmap((void *)at, 4096);
+	printf("map by hint -wx %s\n", mmap((void *)at, 4096, PROT_WRITE |
+	       PROT_EXEC, MAP_SHARED, enclave.fd, 0) == MAP_FAILED ?
+	       strerror(errno) : "ok");
+	map(at, PROT_READ | PROT_WRITE);
 	printf("protect r-x %s\n", mprotect((void *)at, 4096,
 	       PROT_READ | PROT_EXEC) ? strerror(errno) : "ok");
 	return 0;
