@@ -62,6 +62,9 @@ public sealed record RunOptions
     /// </summary>
     public bool Strict { get; init; }
 
+    /// <summary>Every transition is done by the model, none in the program itself.</summary>
+    public bool Exact { get; init; }
+
     /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
     public required int ArgumentCount { get; init; }
 }
@@ -132,7 +135,7 @@ public static class ProgramRunner
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
         DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Trace, warn)
+        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = identity.WhyTemporary is null ? null

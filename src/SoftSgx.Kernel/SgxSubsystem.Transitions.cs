@@ -98,6 +98,22 @@ public sealed partial class SgxSubsystem
         }
     }
 
+    /// <summary>What an EENTER would do now, see <see cref="EntryPoint.TryDescribe"/>. Pages that are out are not loaded.</summary>
+    /// <param name="enclave">The enclave.</param>
+    /// <param name="logical">A logical processor outside of enclaves.</param>
+    /// <param name="tcsAddress">Linear address of the TCS.</param>
+    /// <param name="space">The page tables.</param>
+    /// <param name="entry">What EENTER would do.</param>
+    public bool TryDescribeEntry(Enclave enclave, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out EntryPoint entry)
+    {
+        ArgumentNullException.ThrowIfNull(enclave);
+        lock (enclave.Lock)
+        {
+            entry = default;
+            return !enclave.IsDead && EntryPoint.TryDescribe(Processor, logical, tcsAddress, space, out entry);
+        }
+    }
+
     /// <summary>An asynchronous exit, see <see cref="AsynchronousExit.Execute"/>.</summary>
     /// <param name="logical">The logical processor, inside an enclave.</param>
     /// <param name="registers">In: the enclave's. Out: the synthetic state.</param>

@@ -122,6 +122,11 @@ internal static class RunCommand
         HelpName = "FILE",
     };
 
+    private static readonly Option<bool> s_exact = new("--exact")
+    {
+        Description = "Stop the program at every transition; none is done in the program itself.",
+    };
+
     private static readonly Option<bool> s_strict = new("--strict")
     {
         Description = "Outside enclaves their memory reads as ones and writes to it vanish, while no thread of the process is inside. Entries and exits cost more.",
@@ -180,7 +185,7 @@ internal static class RunCommand
     private static readonly Option[] s_options =
     [
         s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_platform, s_seed, s_launchControl, s_enclave,
-        s_provision, s_policy, s_audit, s_strict, s_genuineIntel,
+        s_provision, s_policy, s_audit, s_strict, s_exact, s_genuineIntel,
     ];
 
     internal static Command Create()
@@ -252,6 +257,7 @@ internal static class RunCommand
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
             Sgx1 = result.GetValue(s_sgx1),
             Strict = result.GetValue(s_strict),
+            Exact = result.GetValue(s_exact),
             GenuineIntel = result.GetValue(s_genuineIntel),
             ArgumentCount = program.Length,
         };

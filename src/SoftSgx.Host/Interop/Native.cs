@@ -11,13 +11,13 @@ internal static class Native
         SYS_llistxattr = 195, SYS_ptrace = 101,
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
-        SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
+        SYS_membarrier = 324, SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
         SYS_wait4 = 61, SYS_exit = 60, SYS_setpgid = 109, SYS_gettid = 186, SYS_futex = 202, SYS_epoll_ctl = 233, SYS_tgkill = 234,
         SYS_madvise = 28, SYS_epoll_pwait = 281, SYS_eventfd2 = 290, SYS_epoll_create1 = 291, SYS_close_range = 436;
 
     // linux/ptrace.h
     internal const int
-        PTRACE_CONT = 7, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
+        PTRACE_CONT = 7, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SET_THREAD_AREA = 26, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
         PTRACE_GETSIGINFO = 0x4202, PTRACE_SETSIGINFO = 0x4203, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205,
         PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208, PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b;
 
@@ -65,7 +65,7 @@ internal static class Native
     internal const int CLONE_VM = 0x100, CLONE_FILES = 0x400, CLOSE_RANGE_UNSHARE = 2;
     internal const int __WALL = 0x40000000;
     internal const int KCMP_VM = 1, KCMP_SIGHAND = 4;
-    internal const int AT_SYSINFO_EHDR = 33;
+    internal const int AT_SYSINFO_EHDR = 33, AT_HWCAP2 = 26;
     internal const int RLIMIT_CORE = 4, RLIMIT_NOFILE = 7;
 
     // linux/userfaultfd.h

@@ -78,6 +78,26 @@ internal static unsafe class PtraceCalls
         }
     }
 
+    /// <summary>Number in the GDT of the last of the three segments that a thread has to itself (GDT_ENTRY_TLS_MAX, asm/segment.h).</summary>
+    internal const int LastThreadSegment = 14;
+
+    /// <summary>Makes that segment of a thread one with a limit, which the thread can read by LSL. New threads inherit it.</summary>
+    internal static bool SetThreadSegment(int tid, uint limit)
+    {
+        const uint Seg32Bit = 1, Useable = 1 << 6;
+        // struct user_desc (asm/ldt.h): entry number, base, limit, flags.
+        uint* descriptor = stackalloc uint[4] { LastThreadSegment, 0, limit, Seg32Bit | Useable };
+        return Libc.Syscall(SYS_ptrace, PTRACE_SET_THREAD_AREA, tid, LastThreadSegment, (nint)descriptor) == 0;
+    }
+
+    /// <summary>Takes the segment away again.</summary>
+    internal static bool ClearThreadSegment(int tid)
+    {
+        const uint ReadExecOnly = 1 << 3, SegNotPresent = 1 << 5;
+        uint* descriptor = stackalloc uint[4] { LastThreadSegment, 0, 0, ReadExecOnly | SegNotPresent };
+        return Libc.Syscall(SYS_ptrace, PTRACE_SET_THREAD_AREA, tid, LastThreadSegment, (nint)descriptor) == 0;
+    }
+
     internal static bool GetEventMessage(int tid, out ulong message)
     {
         fixed (ulong* p = &message)

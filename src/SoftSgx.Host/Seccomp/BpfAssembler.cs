@@ -11,7 +11,7 @@ internal sealed class BpfAssembler
 
     private const ushort LoadWordAbsolute = 0x20, JumpIfEqual = 0x15, JumpIfSet = 0x45, JumpIfGreaterOrEqual = 0x35, AndConstant = 0x54, Return = 0x06;
 
-    private const int OffsetOfNumber = 0, OffsetOfArch = 4, OffsetOfArguments = 16;
+    private const int OffsetOfNumber = 0, OffsetOfArch = 4, OffsetOfInstructionPointer = 8, OffsetOfArguments = 16;
 
     private readonly List<(ushort Code, byte True, byte False, uint K)> _program = [];
     private readonly List<(int At, bool OnTrue, int Label)> _references = [];
@@ -27,6 +27,8 @@ internal sealed class BpfAssembler
 
     internal void LoadNumber() => Emit(LoadWordAbsolute, OffsetOfNumber);
     internal void LoadArch() => Emit(LoadWordAbsolute, OffsetOfArch);
+    internal void LoadInstructionPointerLow() => Emit(LoadWordAbsolute, OffsetOfInstructionPointer);
+    internal void LoadInstructionPointerHigh() => Emit(LoadWordAbsolute, OffsetOfInstructionPointer + 4);
     internal void LoadArgumentLow(int index) => Emit(LoadWordAbsolute, (uint)(OffsetOfArguments + (8 * index)));
     internal void LoadArgumentHigh(int index) => Emit(LoadWordAbsolute, (uint)(OffsetOfArguments + (8 * index) + 4));
     internal void And(uint mask) => Emit(AndConstant, mask);

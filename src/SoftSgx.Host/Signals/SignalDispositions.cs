@@ -27,6 +27,9 @@ internal sealed class SignalDispositions
     /// <summary>True for the signals that are kept here.</summary>
     internal static bool IsKept(int signal) => signal is SIGILL or SIGTRAP or SIGBUS or SIGFPE or SIGSEGV;
 
+    /// <summary>The same as a signal mask: bit n-1 is signal n.</summary>
+    internal const ulong KeptSignals = (1UL << (SIGILL - 1)) | (1UL << (SIGTRAP - 1)) | (1UL << (SIGBUS - 1)) | (1UL << (SIGFPE - 1)) | (1UL << (SIGSEGV - 1));
+
     internal ref KernelSigAction this[int signal] => ref _actions[signal];
 
     /// <summary>A signal goes to its handler: one of SA_RESETHAND is called once only.</summary>

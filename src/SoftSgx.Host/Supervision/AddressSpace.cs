@@ -2,6 +2,7 @@ using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Isolation;
 using SoftSgx.Host.Memory;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
@@ -34,6 +35,15 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
 
     /// <summary>What paging needs of it; null before the first device is opened and after the end.</summary>
     internal SpacePaging? Paging { get; set; }
+
+    /// <summary>By what its threads enter and leave enclaves without a trap; null if they do not.</summary>
+    internal MonitorArea? Monitor { get; set; }
+
+    /// <summary>The monitor of the address space that this one was forked from, until the child's first stop.</summary>
+    internal MonitorArea? ParentMonitor { get; set; }
+
+    /// <summary>Address ranges in which a filter stops every system call; filters survive fork and exec.</summary>
+    internal List<AddressRange> CallTraps { get; init; } = [];
 
     /// <summary>Where its threads execute accesses to enclave memory from outside.</summary>
     internal AbortSlots AbortSlots { get; init; } = new();
@@ -126,7 +136,35 @@ internal sealed class AddressSpace : ILinearAddressSpace, IUserMemory, IDisposab
         Enclaves = Enclaves.Copy(),
         AbortSlots = AbortSlots.Fork(),
         HasEnclaveFilter = HasEnclaveFilter,
+        CallTraps = [.. CallTraps],
+        ParentMonitor = Monitor?.Hold(),
     };
+
+    /// <summary>True if a filter stops every system call in an enclave.</summary>
+    internal bool TrapsCallsOf(OpenEnclave? owner)
+    {
+        foreach (AddressRange trap in CallTraps)
+        {
+            if (owner is not null && trap.Start <= owner.Enclave.Base && owner.Enclave.Base - trap.Start <= trap.Length - owner.Enclave.Size)
+            {
+                return trap.Length >= owner.Enclave.Size;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>True if a filter stops every system call at an address.</summary>
+    internal bool TrapsCallsAt(ulong address)
+    {
+        foreach (AddressRange trap in CallTraps)
+        {
+            if (address - trap.Start < trap.Length)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
 
     /// <summary>Forgets what is known of source mappings: a system call changed the address space.</summary>
     internal void MappingsChanged() => _map.Invalidate();

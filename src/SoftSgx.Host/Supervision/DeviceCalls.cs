@@ -1,6 +1,7 @@
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -19,6 +20,7 @@ internal sealed class DeviceCalls
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
     private readonly ProcessFiles _files;
+    private readonly ProgramMonitor? _monitor;
     private readonly CallTrace? _trace;
     private readonly Action<string> _warn;
     private readonly DeviceAccess _access;
@@ -32,10 +34,12 @@ internal sealed class DeviceCalls
         ProgramImage image,
         ProgramPaging paging,
         DeviceAccess access,
+        ProgramMonitor? monitor,
         CallTrace? trace,
         Action<string> warn)
     {
         _access = access;
+        _monitor = monitor;
         _trace = trace;
         _paging = paging;
         _subsystem = subsystem;
@@ -194,6 +198,10 @@ internal sealed class DeviceCalls
             return _devices.IsProvision(file) ? CallVerdict.Fail(ENOTTY) : CallVerdict.GoOn;
         }
         bool wasCreated = owner.Enclave.IsCreated, wasInitialized = owner.Enclave.IsInitialized, wasOutOfReach = owner.Enclave.IsOutOfReach;
+        if (wasInitialized)
+        {
+            _monitor?.Withdraw(owner); // what follows may change what EENTER would do, or ask who is inside
+        }
         _files.Tid = thread.Tid;
         _trace?.BeginIoctl(thread, regs, owner.Enclave);
         Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
@@ -205,7 +213,8 @@ internal sealed class DeviceCalls
         bool isNew = wasCreated != owner.Enclave.IsCreated;
         bool settle = ((isNew || wasInitialized != owner.Enclave.IsInitialized || wasOutOfReach != owner.Enclave.IsOutOfReach)
                 && MemoryCalls.NeedsSettling(thread.Space, owner))
-            || (isNew && thread.Space.Paging is { AgeingIsDecided: false });
+            || (isNew && thread.Space.Paging is { AgeingIsDecided: false })
+            || (_monitor is not null && wasInitialized != owner.Enclave.IsInitialized && thread.Space.Enclaves.Has(owner));
         thread.CallEnclave = settle ? owner : null;
         return CallVerdict.Return(Result(errno), settle ? PendingCall.SettleMappings : PendingCall.None);
     }

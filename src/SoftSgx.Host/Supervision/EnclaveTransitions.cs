@@ -1,6 +1,7 @@
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Isolation;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -28,11 +29,13 @@ internal sealed class EnclaveTransitions
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
     private readonly EnclaveIsolation? _isolation;
+    private readonly ProgramMonitor? _monitor;
     private readonly ITrace? _trace;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
-    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ITrace? trace)
+    internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ProgramMonitor? monitor, ITrace? trace)
     {
+        _monitor = monitor;
         _trace = trace;
         _subsystem = subsystem;
         _image = image;
@@ -67,9 +70,28 @@ internal sealed class EnclaveTransitions
         return true;
     }
 
+    /// <summary>
+    /// The thread called by the monitor, which could not do a leaf itself: performs it. False if it did not; then it is something else.
+    /// </summary>
+    internal bool OnMonitorCall(TracedThread thread, ref UserRegs regs)
+    {
+        if (_monitor is null || !_monitor.TryTakeCall(thread, ref regs, out MonitorSite site))
+        {
+            return false;
+        }
+        Execute(thread, ref regs, site.Return, site.Faulting, ForcedSignal.None);
+        return true;
+    }
+
     /// <summary>The thread executed ENCLU itself, inside or outside an enclave, which stopped it with SIGILL.</summary>
-    internal void OnEnclu(TracedThread thread, ref UserRegs regs) =>
-        Execute(thread, ref regs, regs.Rip + EncluLength, regs.Rip, ForcedSignal.At(thread, SIGILL));
+    internal void OnEnclu(TracedThread thread, ref UserRegs regs)
+    {
+        _monitor?.Patch(thread, regs);
+        if (thread.Ended is null)
+        {
+            Execute(thread, ref regs, regs.Rip + EncluLength, regs.Rip, ForcedSignal.At(thread, SIGILL));
+        }
+    }
 
     /// <summary>True if ENCLU stands at <paramref name="rip"/>.</summary>
     internal static bool IsEncluAt(AddressSpace space, ulong rip)
@@ -160,6 +182,10 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
+        if (!wasInside)
+        {
+            _monitor?.Reveal(thread.Space, regs.Rbx);
+        }
         OpenEnclave? concerned = wasInside ? thread.Inside : thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping) ? mapping.Owner : null;
         LeafResult result = _subsystem.ExecuteEnclu(concerned?.Enclave, thread.Processor, ref file, thread.Space, xsave, out FaultOutcome outcome);
         if (result.Status == LeafStatus.Fault)
@@ -170,6 +196,10 @@ internal sealed class EnclaveTransitions
         regs.CopyFrom(file);
         thread.Inside = thread.Processor.InEnclave ? concerned : null;
         _isolation?.Update(thread.Space);
+        if (wasInside && !thread.Processor.InEnclave)
+        {
+            _monitor?.Publish(thread, thread.Processor.TcsAddress);
+        }
         if (!wasInside && thread.Processor.InEnclave)
         {
             // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
@@ -177,6 +207,7 @@ internal sealed class EnclaveTransitions
             if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
             {
                 thread.MaskAtEntry = mask;
+                thread.MayEnterDirectly = (mask & SignalDispositions.KeptSignals) == 0;
             }
         }
         if (needsXsave && !PtraceCalls.SetXState(thread.Tid, xsave))
@@ -212,6 +243,10 @@ internal sealed class EnclaveTransitions
     private void OnLeafFault(
         TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, FaultOutcome outcome, bool wasInside, ForcedSignal forced)
     {
+        if (!wasInside)
+        {
+            _monitor?.Publish(thread, regs.Rbx);
+        }
         SigInfo info = default;
         info.Signal = SignalNumber(fault);
         if (fault.Kind == ExceptionVector.PF && outcome is not (FaultOutcome.Present or FaultOutcome.Retry))
@@ -249,6 +284,7 @@ internal sealed class EnclaveTransitions
         regs.CopyFrom(file);
         thread.Inside = null;
         _isolation?.Update(thread.Space);
+        _monitor?.Publish(thread, thread.Processor.TcsAddress);
         if (!PtraceCalls.SetXState(thread.Tid, xsave))
         {
             return;

@@ -2,6 +2,7 @@ using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Kernel;
@@ -15,9 +16,11 @@ internal sealed class MemoryCalls
     private readonly OpenDevices _devices;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
+    private readonly ProgramMonitor? _monitor;
 
-    internal MemoryCalls(OpenDevices devices, ProgramImage image, ProgramPaging paging)
+    internal MemoryCalls(OpenDevices devices, ProgramImage image, ProgramPaging paging, ProgramMonitor? monitor)
     {
+        _monitor = monitor;
         _paging = paging;
         _devices = devices;
         _image = image;
@@ -123,6 +126,11 @@ internal sealed class MemoryCalls
                 _ = calls.Call(SYS_munmap, start, end - start);
                 calls.Registers.Rax = (ulong)result;
             }
+            else if (_monitor is not null)
+            {
+                _monitor.Unpatch(owner, thread.Space);
+                _monitor.Prepare(thread, calls, owner);
+            }
         }
         finally
         {
@@ -206,6 +214,7 @@ internal sealed class MemoryCalls
             }
         }
         _paging.StartAgeing(thread, calls);
+        _monitor?.Prepare(thread, calls, owner);
     }
 
     /// <summary>True if mappings of the enclave in this address space must be brought in line with its new state.</summary>

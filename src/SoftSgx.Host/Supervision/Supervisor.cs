@@ -2,6 +2,7 @@ using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Isolation;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
@@ -34,6 +35,9 @@ internal sealed class Supervisor
     /// <summary>Null unless the run is strict.</summary>
     private readonly EnclaveIsolation? _isolation;
     private readonly AbortPages? _abortPages;
+
+    /// <summary>Null if every transition is to be the model's.</summary>
+    private readonly ProgramMonitor? _monitor;
     private readonly CpuidTraps _cpuid;
     private readonly FaultVerdicts _verdicts;
     private readonly ProgramPaging _paging;
@@ -56,7 +60,17 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, DeviceAccess access, bool isStrict, ITrace? trace, Action<string> warn)
+    internal Supervisor(
+        SgxSubsystem subsystem,
+        HostEpcPlatform platform,
+        Pager pager,
+        FaultVerdicts verdicts,
+        CpuidTraps cpuid,
+        DeviceAccess access,
+        bool isStrict,
+        bool isExact,
+        ITrace? trace,
+        Action<string> warn)
     {
         _trace = trace;
         _callTrace = trace is null ? null : new CallTrace(trace);
@@ -64,14 +78,15 @@ internal sealed class Supervisor
         _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _callTrace, warn);
+        _monitor = isExact || isStrict || trace is not null || !ProgramMonitor.IsPossible ? null : new ProgramMonitor(subsystem, _image);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn);
         int tracer = Environment.CurrentManagedThreadId;
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
-        _memoryCalls = new MemoryCalls(_devices, _image, _paging);
+        _memoryCalls = new MemoryCalls(_devices, _image, _paging, _monitor);
         _abortPages = isStrict ? new AbortPages(_image, _paging) : null;
         _isolation = isStrict ? new EnclaveIsolation(warn) : null;
-        _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, trace);
+        _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, _monitor, trace);
         _cpuid = cpuid;
         _warn = warn;
     }
@@ -172,6 +187,10 @@ internal sealed class Supervisor
         {
             return;
         }
+        if (_monitor is not null && _monitor.OnStop(thread, status))
+        {
+            return;
+        }
         int signal = status.StopSignal;
         if (thread.IsRaising)
         {
@@ -224,10 +243,19 @@ internal sealed class Supervisor
         if (regs.OrigRax == SYS_rt_sigreturn)
         {
             _follower.Follow(thread);
-            if (!_transitions.OnVdsoTrap(thread, ref regs))
+            if (_transitions.OnVdsoTrap(thread, ref regs) || _transitions.OnMonitorCall(thread, ref regs))
             {
-                _ = thread.Continue();
+                return;
             }
+        }
+        if (thread.Processor.InEnclave)
+        {
+            _paging.RaiseInvalidOpcode(thread);
+            return;
+        }
+        if (regs.OrigRax == SYS_rt_sigreturn)
+        {
+            _ = thread.Continue();
             return;
         }
         thread.CallRegs = regs;
@@ -238,6 +266,10 @@ internal sealed class Supervisor
 
     private CallVerdict Decide(TracedThread thread, ref UserRegs regs)
     {
+        if (thread.Space.Monitor is not null && ChangesEnclaveMappings(thread.Space, regs))
+        {
+            _monitor!.Withdraw(thread.Space);
+        }
         switch ((int)regs.OrigRax)
         {
             case SYS_open or SYS_openat or SYS_openat2 or SYS_creat:
@@ -260,12 +292,27 @@ internal sealed class Supervisor
                 return MemoryCalls.OnRemap(thread, regs);
             case SYS_mprotect or SYS_pkey_mprotect:
                 return MemoryCalls.OnProtect(thread, ref regs);
+            case SYS_rt_sigprocmask:
+                thread.MayEnterDirectly = false;
+                return CallVerdict.GoOn;
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
+            case var _ when thread.Space.TrapsCallsAt(regs.Rip - 1):
+                return CallVerdict.GoOn; // code that lies where an enclave is or was, but outside of it
             default:
                 return CallVerdict.Fail(ENOSYS); // a filter of the program's own asked for a tracer, and it has none (seccomp(2))
         }
     }
+
+    private static bool ChangesEnclaveMappings(AddressSpace space, in UserRegs regs) => (int)regs.OrigRax switch
+    {
+        SYS_mmap or SYS_munmap or SYS_mprotect or SYS_pkey_mprotect => Overlaps(space, regs.Rdi, regs.Rsi),
+        SYS_mremap => Overlaps(space, regs.Rdi, regs.Rsi) || Overlaps(space, regs.R8, regs.Rdx),
+        _ => false,
+    };
+
+    private static bool Overlaps(AddressSpace space, ulong start, ulong length) =>
+        start + length + PageSize > start && space.Enclaves.Overlaps(start, start + length + PageSize);
 
     private void Finish(TracedThread thread, ref UserRegs regs, CallVerdict verdict)
     {
@@ -342,6 +389,10 @@ internal sealed class Supervisor
     private void OnSignal(TracedThread thread, int signal)
     {
         int tid = thread.Tid;
+        if (signal == SIGTRAP && thread.Space.Monitor is not null && GoesOnAtWrittenSite(thread))
+        {
+            return;
+        }
         if (!thread.IsForeign && (thread.Processor.InEnclave || signal == SIGILL)
             && PtraceCalls.GetSigInfo(tid, out SigInfo info) && PtraceCalls.GetRegs(tid, out UserRegs regs))
         {
@@ -378,6 +429,20 @@ internal sealed class Supervisor
         _ = thread.Continue(signal);
     }
 
+    /// <summary>The thread ran into a site of the monitor while it was being written, which it is no more.</summary>
+    private bool GoesOnAtWrittenSite(TracedThread thread)
+    {
+        if (!PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info) || !FaultDecoder.IsBreakpoint(info)
+            || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs) || !ProgramMonitor.IsBeingWritten(thread.Space, regs.Rip))
+        {
+            return false;
+        }
+        regs.Rip--;
+        _ = ForcedSignal.At(thread, SIGTRAP).Undo(thread, _image, ref regs);
+        _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue();
+        return true;
+    }
+
     private void OnNewThread(TracedThread parent)
     {
         if (!PtraceCalls.GetEventMessage(parent.Tid, out ulong message))
@@ -390,9 +455,17 @@ internal sealed class Supervisor
             return;
         }
         bool sharesMemory = AreSame(KCMP_VM, parent.Tid, tid);
+        if (!sharesMemory)
+        {
+            _monitor?.Withdraw(parent.Space); // two address spaces share the enclaves' TCSs from now on
+        }
         AddressSpace space = sharesMemory ? parent.Space : parent.Space.Fork(tid);
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
-        TracedThread thread = new(tid, space, dispositions, _subsystem.Processor.Configuration) { IsForeign = parent.IsForeign };
+        TracedThread thread = new(tid, space, dispositions, _subsystem.Processor.Configuration)
+        {
+            IsForeign = parent.IsForeign,
+            InheritsSegment = parent.MonitorSlot != 0,
+        };
         _threads.Add(tid, thread);
         if (_early.Remove(tid, out WaitStatus first))
         {
@@ -424,10 +497,19 @@ internal sealed class Supervisor
             }
         }
         AddressSpace space = thread.Space;
-        if (space.Enclaves.Count > 0 && space.Paging is null && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+        ProgramMonitor.ForgetSegment(thread);
+        bool isFork = space.Enclaves.Count > 0 && space.Paging is null;
+        if ((isFork || space.ParentMonitor is not null) && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
             using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
-            _paging.PrepareFork(thread, calls);
+            if (isFork)
+            {
+                _paging.PrepareFork(thread, calls);
+            }
+            if (space.ParentMonitor is not null)
+            {
+                _monitor!.OnForked(thread, calls);
+            }
             _isolation?.Update(space);
         }
         if (thread.Ended is null)
@@ -449,12 +531,13 @@ internal sealed class Supervisor
 
     private void OnExecEnd(TracedThread thread)
     {
-        bool hadFilter = thread.Space.HasEnclaveFilter;
+        AddressSpace before = thread.Space;
         AbandonEnclave(thread);
         LeaveSpace(thread);
         thread.Space = _image.Prepare(thread);
         thread.Space.Threads++;
-        thread.Space.HasEnclaveFilter = hadFilter;
+        thread.Space.HasEnclaveFilter = before.HasEnclaveFilter;
+        thread.Space.CallTraps.AddRange(before.CallTraps);
         thread.Dispositions = thread.Dispositions.AfterExec();
         if (thread.IsForeign && thread.Tid == _program)
         {
@@ -486,6 +569,7 @@ internal sealed class Supervisor
     /// <summary>A thread that ends inside an enclave leaves its TCS free: the interrupt that killed it was an asynchronous exit.</summary>
     private void AbandonEnclave(TracedThread thread)
     {
+        _monitor?.OnEnd(thread);
         if (thread.Processor.InEnclave)
         {
             _subsystem.Abandon(thread.Processor);
@@ -496,9 +580,11 @@ internal sealed class Supervisor
     private void LeaveSpace(TracedThread thread)
     {
         AbortPages.Abandon(thread);
+        ProgramMonitor.OnLeave(thread);
         if (--thread.Space.Threads == 0)
         {
             _paging.Leave(thread.Space);
+            _monitor?.OnEmpty(thread.Space);
             thread.Space.Dispose();
         }
         _isolation?.Update(thread.Space); // it may have ended inside an enclave

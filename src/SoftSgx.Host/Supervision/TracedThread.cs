@@ -1,4 +1,5 @@
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
 using SoftSgx.Kernel;
@@ -44,6 +45,18 @@ internal sealed class TracedThread
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
 
+    /// <summary>
+    /// It may enter enclaves by the monitor: at its last entry that the supervisor saw no fault's signal was blocked, and nothing has
+    /// happened since that could block one. To force a blocked signal the kernel unblocks it, and afterwards nobody can tell that it was.
+    /// </summary>
+    internal bool MayEnterDirectly { get; set; }
+
+    /// <summary>Number of its record in the monitor of its address space; 0 for none.</summary>
+    internal int MonitorSlot { get; set; }
+
+    /// <summary>It inherited the segment by which its creator finds a record, and has not run yet.</summary>
+    internal bool InheritsSegment { get; set; }
+
     /// <summary>What to do at the end of the system call under way.</summary>
     internal PendingCall Pending { get; set; }
 
@@ -87,7 +100,12 @@ internal sealed class TracedThread
     internal bool Continue(int signal = 0)
     {
         Dispositions.OnDelivered(signal);
-        return Processor.InEnclave ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
+        if (MonitorSlot != 0)
+        {
+            MayEnterDirectly &= signal == 0;
+            Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
+        }
+        return Processor.InEnclave && !Space.TrapsCallsOf(Inside) ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
     }
 
     /// <summary>The access to enclave memory that it executes from a slot.</summary>

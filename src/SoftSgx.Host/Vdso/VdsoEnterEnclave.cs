@@ -61,6 +61,7 @@ internal sealed class VdsoEnterEnclave
 
     /// <summary>Places in the function, in bytes from its start.</summary>
     /// <param name="Aep">The asynchronous exit pointer: the first instruction of the trap.</param>
+    /// <param name="Trap">The trap itself, without what the monitor puts before it.</param>
     /// <param name="TrapReturn">Behind the trap: where EEXIT arrives.</param>
     /// <param name="Exception">Where an exception is reported: EAX leaf, DI vector, SI error code, RDX address.</param>
     /// <param name="AfterPushRbp">RBP is saved; the frame is still addressed by RSP.</param>
@@ -69,10 +70,20 @@ internal sealed class VdsoEnterEnclave
     /// <param name="AfterLoadRbx">RBX is the caller's again.</param>
     /// <param name="AfterLeave">RBP and RSP are the caller's again.</param>
     public readonly record struct Offsets(
-        int Aep, int TrapReturn, int Exception,
+        int Aep, int Trap, int TrapReturn, int Exception,
         int AfterPushRbp, int AfterMoveRbp, int AfterPushRbx, int AfterLoadRbx, int AfterLeave);
 
+    /// <summary>What stands at the AEP until the monitor puts a jump there: an instruction of five bytes that does nothing.</summary>
+    public static ReadOnlySpan<byte> PatchArea => [0x0F, 0x1F, 0x44, 0x00, 0x00];
+
     public static VdsoEnterEnclave Assemble()
+    {
+        const int Alignment = 8;
+        int misplaced = Assemble(0).At.Aep % Alignment;
+        return Assemble((Alignment - misplaced) % Alignment);
+    }
+
+    private static VdsoEnterEnclave Assemble(int padding)
     {
         Assembler a = new(64);
         Label afterPushRbp = a.CreateLabel();
@@ -81,6 +92,7 @@ internal sealed class VdsoEnterEnclave
         Label enter = a.CreateLabel();
         Label checkReserved = a.CreateLabel();
         Label aep = a.CreateLabel();
+        Label trap = a.CreateLabel();
         Label trapReturn = a.CreateLabel();
         Label exited = a.CreateLabel();
         Label callHandler = a.CreateLabel();
@@ -114,8 +126,14 @@ internal sealed class VdsoEnterEnclave
         a.mov(rbx, __qword_ptr[rbx + RunTcs]);
         a.lea(rcx, __[aep]);
 
-        // ENCLU.
+        // ENCLU. The monitor puts a jump into the first five bytes, which must lie in eight aligned ones.
+        for (int i = 0; i < padding; i++)
+        {
+            a.nop();
+        }
         a.Label(ref aep);
+        a.db(PatchArea.ToArray());
+        a.Label(ref trap);
         a.mov(__qword_ptr[rsp - 8], rax);
         a.mov(__qword_ptr[rsp - 16], r10);
         a.mov(__qword_ptr[rsp - 24], r11);
@@ -174,7 +192,7 @@ internal sealed class VdsoEnterEnclave
         AssemblerResult result = a.Assemble(new StreamCodeWriter(code), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
         int At(Label label) => (int)result.GetLabelRIP(label);
         return new VdsoEnterEnclave(code.ToArray(), new Offsets(
-            At(aep), At(trapReturn), At(exception),
+            At(aep), At(trap), At(trapReturn), At(exception),
             At(afterPushRbp), At(afterMoveRbp), At(afterPushRbx), At(afterLoadRbx), At(afterLeave)));
     }
 }

@@ -81,6 +81,9 @@ public sealed class VdsoImage
     /// </summary>
     public int AepOffset { get; private init; }
 
+    /// <summary>Offset of the trap, behind the place for a jump to the monitor, which is at <see cref="AepOffset"/>.</summary>
+    public int TrapOffset { get; private init; }
+
     /// <summary>Offset behind the trap's SYSCALL: RIP at the trap, and where EENTER tells the enclave to EEXIT to.</summary>
     public int TrapReturnOffset { get; private init; }
 
@@ -217,6 +220,7 @@ public sealed class VdsoImage
             EnterEnclaveOffset = text.Offset,
             EnterEnclaveEnd = text.Offset + enterEnclave.Code.Length,
             AepOffset = text.Offset + enterEnclave.At.Aep,
+            TrapOffset = text.Offset + enterEnclave.At.Trap,
             TrapReturnOffset = text.Offset + enterEnclave.At.TrapReturn,
             ExceptionOffset = text.Offset + enterEnclave.At.Exception,
             SyscallGadgetOffset = text.Offset + gadgetInText,

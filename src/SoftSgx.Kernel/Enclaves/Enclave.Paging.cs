@@ -166,6 +166,43 @@ public sealed partial class Enclave
         }
     }
 
+    /// <summary>Address spaces that map the enclave.</summary>
+    public int AddressSpaceCount => Volatile.Read(ref _spaces).Length;
+
+    /// <summary>
+    /// Changes the enclave's code behind its back, as a debugger does that may write to read-only pages. A page that is out is loaded.
+    /// </summary>
+    /// <param name="address">Any address of a page that programs can reach.</param>
+    /// <param name="bytes">What to write, within one page.</param>
+    /// <returns>False if there is no such page, or not in the EPC.</returns>
+    public bool Patch(ulong address, ReadOnlySpan<byte> bytes)
+    {
+        lock (Lock)
+        {
+            ulong offset = unchecked(address - Base);
+            if (_dead || !_created || offset >= Size || (offset % EpcPool.PageSize) + (ulong)bytes.Length > EpcPool.PageSize
+                || !_pages.TryFind(offset / EpcPool.PageSize, out EnclavePage page) || page.IsPrivate
+                || MakePresent(in page, null) != FaultOutcome.Present || !_pages.TryFind(offset / EpcPool.PageSize, out page))
+            {
+                return false;
+            }
+
+            Span<byte> target = Subsystem.Platform.Frame(page.EpcPage)[(int)(offset % EpcPool.PageSize)..];
+            if (bytes.Length == sizeof(ulong) && address % sizeof(ulong) == 0)
+            {
+                // In one store, since other threads may be executing these bytes.
+                Volatile.Write(
+                    ref System.Runtime.CompilerServices.Unsafe.As<byte, ulong>(ref target[0]), System.Runtime.InteropServices.MemoryMarshal.Read<ulong>(bytes));
+            }
+            else
+            {
+                bytes.CopyTo(target);
+            }
+
+            return true;
+        }
+    }
+
     /// <summary>A page was added and may be reclaimed. Under the lock.</summary>
     internal void OnAdded(int epcPage, ulong offset)
         => OnResident(offset / EpcPool.PageSize, epcPage);

@@ -1,0 +1,425 @@
+using System.Runtime.CompilerServices;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Supervision;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Monitor;
+
+/// <summary>The monitor of one address space: memory that the supervisor shares with it, and what the supervisor knows of it besides.</summary>
+/// <remarks>
+/// The tracer alone uses it. Whatever is read from the shared memory may have been made up by the program: it is checked against what
+/// is kept here, and where that does not help, believing it harms the program alone.
+/// </remarks>
+internal sealed unsafe class MonitorArea : IDisposable
+{
+    /// <summary>How far a jump with a displacement of 32 bits reaches, less the size of what it may lead to.</summary>
+    private const ulong Reach = (1UL << 31) - (1UL << 20);
+
+    /// <summary>Selector of the last of the three segments that a thread has to itself: GDT_ENTRY_TLS_MAX, privilege level 3.</summary>
+    private const ushort ThreadSelector = (PtraceCalls.LastThreadSegment << 3) | 3;
+
+    /// <summary>Where no program may map anything without special rights (vm.mmap_min_addr is at most that by default).</summary>
+    private const ulong LowestAddress = 0x1_0000;
+    private const ulong HighestAddress = 0x7FFF_0000_0000;
+
+    private readonly byte* _memory;
+    private readonly MonitorCode _common;
+    private readonly List<ulong> _views = [];
+    private readonly SortedList<int, MonitorSite> _sites = [];
+    private readonly HashSet<ulong> _seen = [];
+    private readonly TracedThread?[] _threads = new TracedThread?[MonitorLayout.RecordCount];
+    private readonly (ulong Address, OpenEnclave Owner)[] _tcss = new (ulong, OpenEnclave)[MonitorLayout.RecordCount];
+    private int _end;
+    private int _references = 1;
+
+    private MonitorArea(byte* memory, MonitorCode common)
+    {
+        _memory = memory;
+        _common = common;
+    }
+
+    /// <summary>Transitions of threads that have ended.</summary>
+    internal TransitionCounts Ended;
+
+    internal IReadOnlyList<ulong> Views => _views;
+
+    internal IEnumerable<MonitorSite> Sites => _sites.Values;
+
+    internal ref ThreadRecord Thread(int slot) => ref Unsafe.AsRef<ThreadRecord>(_memory + MonitorLayout.Threads + (slot * MonitorLayout.RecordSize));
+
+    internal ref TcsRecord Tcs(int index) => ref Unsafe.AsRef<TcsRecord>(_memory + MonitorLayout.Tcss + (index * MonitorLayout.RecordSize));
+
+    /// <summary>Makes one and maps it near an address; null if there is no room or no memory.</summary>
+    internal static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong near)
+    {
+        Span<byte> name = stackalloc byte[16];
+        name.Clear();
+        "softsgx-monitor"u8.CopyTo(name);
+        long fd = thread.Space.Memory.Poke(scratch, name) ? calls.Call(SYS_memfd_create, scratch, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC) : -EFAULT;
+        if (fd == -EINVAL)
+        {
+            fd = calls.Call(SYS_memfd_create, scratch, MFD_CLOEXEC | MFD_ALLOW_SEALING); // before Linux 6.3
+        }
+        if (fd < 0)
+        {
+            return null;
+        }
+        MonitorArea? area = Create(thread, calls, (int)fd, common, near);
+        _ = calls.Call(SYS_close, (ulong)fd);
+        return area;
+    }
+
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, ulong near)
+    {
+        int own = ForeignDescriptor.TakeOver(thread.Tid, fd);
+        if (own < 0)
+        {
+            return null;
+        }
+        nint memory = -1;
+        // Sealed before the memory is touched: the program could cut the file short under it.
+        if (Libc.FTruncate(own, MonitorLayout.Size) == 0 && Libc.Fcntl(own, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        {
+            memory = Libc.MMap(0, MonitorLayout.Size, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
+        }
+        _ = Libc.Close(own);
+        if (memory == -1)
+        {
+            return null;
+        }
+        MonitorArea area = new((byte*)memory, common);
+        area.Fill();
+        if (area.MapFirst(thread, calls, fd, near))
+        {
+            return area;
+        }
+        area.Dispose();
+        return null;
+    }
+
+    /// <summary>The same in a forked child: at the same addresses, with the same code, and nobody inside.</summary>
+    internal bool CopyTo(TracedThread thread, in InjectedCalls calls, ulong scratch, out MonitorArea? copy)
+    {
+        copy = Create(thread, calls, scratch, _common, _views[0]);
+        if (copy is null || copy._views[0] != _views[0])
+        {
+            return false;
+        }
+        new ReadOnlySpan<byte>(_memory + MonitorLayout.Code, MonitorLayout.Size - MonitorLayout.Code).CopyTo(new Span<byte>(copy._memory + MonitorLayout.Code, MonitorLayout.Size - MonitorLayout.Code));
+        copy._end = _end;
+        foreach ((int origin, MonitorSite site) in _sites)
+        {
+            copy._sites.Add(origin, site);
+        }
+        copy._seen.UnionWith(_seen);
+        foreach (ulong view in _views[1..])
+        {
+            if (!copy.MapAgain(calls, view))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>The view, and the offset in it, that an address lies in.</summary>
+    internal bool TryLocate(ulong address, out ulong view, out int offset)
+    {
+        foreach (ulong candidate in _views)
+        {
+            if (address - candidate < MonitorLayout.Size)
+            {
+                (view, offset) = (candidate, (int)(address - candidate));
+                return true;
+            }
+        }
+        (view, offset) = (0, 0);
+        return false;
+    }
+
+    /// <summary>The site whose record is at an address; null if there is none.</summary>
+    internal MonitorSite? SiteAt(ulong record) =>
+        TryLocate(record, out ulong view, out int offset) && _sites.TryGetValue(offset, out MonitorSite? site) && site.View == view ? site : null;
+
+    /// <summary>The site in whose code an offset lies; null if it is in none.</summary>
+    internal MonitorSite? SiteAround(int offset)
+    {
+        int low = 0, high = _sites.Count;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (_sites.Keys[middle] + SiteRecord.Bytes <= offset)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+        return low == 0 ? null : _sites.Values[low - 1];
+    }
+
+    /// <summary>True the first time that it is asked for an address; there is an end to how many it remembers.</summary>
+    internal bool SeesFirst(ulong enclu) => _seen.Count < MonitorLayout.Size / 16 && _seen.Add(enclu);
+
+    /// <summary>Adds a site: assembles its code and makes it known. Null if there is no room for it, or it cannot be reached.</summary>
+    /// <param name="view">The view, near the site.</param>
+    /// <param name="stolen">The instruction before the ENCLU.</param>
+    /// <param name="enclu">Where the code goes for what it does not do itself.</param>
+    /// <param name="site">The site without what this finds out.</param>
+    internal MonitorSite? Add(ulong view, Iced.Intel.Instruction? stolen, ulong enclu, MonitorSite site)
+    {
+        int origin = (_end + 15) & ~15;
+        SiteCode? code = SiteCode.Assemble(_common, view, origin, stolen, enclu);
+        if (code is null || origin + SiteRecord.Bytes + code.Bytes.Length > MonitorLayout.Size)
+        {
+            return null;
+        }
+        Unsafe.AsRef<SiteRecord>(_memory + origin) = new SiteRecord
+        {
+            Return = site.Return,
+            EntryCounter = (ulong)(site.IsVdso ? ThreadRecord.AtEntriesByVdso : ThreadRecord.AtEntriesBySite),
+        };
+        code.Bytes.CopyTo(new Span<byte>(_memory + origin + SiteRecord.Bytes, code.Bytes.Length));
+        _end = origin + SiteRecord.Bytes + code.Bytes.Length;
+        site = site with { View = view, Origin = origin, Rules = code.Rules };
+        _sites.Add(origin, site);
+        return site;
+    }
+
+    /// <summary>A view that code at an address can jump to and back from; made if there is none. Zero if there is no room.</summary>
+    internal ulong ViewNear(TracedThread thread, in InjectedCalls calls, ulong address)
+    {
+        foreach (ulong view in _views)
+        {
+            if (Distance(view, address) < Reach)
+            {
+                return view;
+            }
+        }
+        ulong gap = FindGap(thread.Tid, address);
+        return gap != 0 && MapAgain(calls, gap) ? gap : 0;
+    }
+
+    /// <summary>A record for a thread, unless it has one; false if there are no more.</summary>
+    internal bool TryAttach(TracedThread thread)
+    {
+        if (thread.MonitorSlot != 0)
+        {
+            return true;
+        }
+        int slot = Array.IndexOf(_threads, null, 1);
+        if (slot < 0 || !PtraceCalls.SetThreadSegment(thread.Tid, (uint)(slot * MonitorLayout.RecordSize)))
+        {
+            return false;
+        }
+        _threads[slot] = thread;
+        Thread(slot) = default;
+        thread.MonitorSlot = slot;
+        return true;
+    }
+
+    /// <summary>The thread ends, or leaves the address space.</summary>
+    internal void Detach(TracedThread thread)
+    {
+        if (thread.MonitorSlot != 0)
+        {
+            Ended = Ended.Plus(Thread(thread.MonitorSlot));
+            _threads[thread.MonitorSlot] = null;
+            thread.MonitorSlot = 0;
+        }
+    }
+
+    internal TransitionCounts Counts()
+    {
+        TransitionCounts counts = Ended;
+        for (int slot = 1; slot < _threads.Length; slot++)
+        {
+            if (_threads[slot] is not null)
+            {
+                counts = counts.Plus(Thread(slot));
+            }
+        }
+        return counts;
+    }
+
+    /// <summary>The record of a TCS, made if there is none; -1 if there is no room for it.</summary>
+    internal int Place(ulong tcs, OpenEnclave owner, EnclaveMappings mappings)
+    {
+        int first = (MonitorCode.RecordOf(tcs) - MonitorLayout.Tcss) / MonitorLayout.RecordSize, free = -1;
+        for (int index = first; index < Math.Min(first + MonitorCode.Probes, MonitorLayout.RecordCount); index++)
+        {
+            if (_tcss[index].Address == tcs && _tcss[index].Owner is not null)
+            {
+                _tcss[index].Owner = owner;
+                return index;
+            }
+            bool isFree = _tcss[index].Owner is null
+                || (Tcs(index).State == TcsRecord.Withheld && !(mappings.TryFind(_tcss[index].Address, out EnclaveMapping mapping) && ReferenceEquals(mapping.Owner, _tcss[index].Owner)));
+            if (free < 0 && isFree)
+            {
+                free = index;
+            }
+        }
+        if (free >= 0)
+        {
+            _tcss[free] = (tcs, owner);
+        }
+        return free;
+    }
+
+    /// <summary>The TCS and the enclave of a record; false if it is free.</summary>
+    internal bool TryGetTcs(int index, out ulong address, out OpenEnclave owner)
+    {
+        (address, owner) = _tcss[index];
+        return owner is not null;
+    }
+
+    internal TracedThread? ThreadOf(ulong record) => _threads[(int)(record & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize];
+
+    /// <summary>
+    /// Takes a TCS away from the thread that is inside by it, to the supervisor; its number, or -1 if the thread is not inside by the monitor,
+    /// or just came out.
+    /// </summary>
+    internal int TakeOver(int slot)
+    {
+        ulong tcs = Volatile.Read(ref Thread(slot).Tcs);
+        if (tcs <= ThreadRecord.Occupied)
+        {
+            return -1;
+        }
+        int index = (int)(tcs & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
+        return TryGetTcs(index, out _, out _) && TakeFrom(index, slot) ? index : -1;
+    }
+
+    /// <summary>Takes the TCS of a record away from a thread; false if that does not have it.</summary>
+    internal bool TakeFrom(int index, int slot)
+    {
+        ulong state = Volatile.Read(ref Tcs(index).State);
+        return IsOwner(state, slot) && Interlocked.CompareExchange(ref Tcs(index).State, TcsRecord.Withheld, state) == state;
+    }
+
+    internal static bool IsOwner(ulong state, int slot) =>
+        state > TcsRecord.Ready && (state & (MonitorLayout.Alignment - 1)) == (ulong)(slot * MonitorLayout.RecordSize);
+
+    private void Fill()
+    {
+        *(ushort*)(_memory + MonitorLayout.Threads + MonitorLayout.Selector) = ThreadSelector;
+        for (int i = 0; i < MonitorLayout.RecordCount; i++)
+        {
+            // mov eax, [rip → CSSA]; jmp [rip → entry]
+            byte* landing = _memory + MonitorLayout.Landings + (i * MonitorLayout.RecordSize);
+            const int ToRecord = MonitorLayout.Tcss - MonitorLayout.Landings;
+            (landing[0], landing[1]) = (0x8B, 0x05);
+            *(int*)(landing + 2) = ToRecord + TcsRecord.AtCssa - 6;
+            (landing[6], landing[7]) = (0xFF, 0x25);
+            *(int*)(landing + 8) = ToRecord + TcsRecord.AtEntry - 12;
+        }
+        _common.Bytes.CopyTo(new Span<byte>(_memory + MonitorLayout.Code, MonitorLayout.Size - MonitorLayout.Code));
+        _end = MonitorLayout.Code + _common.Bytes.Length;
+    }
+
+    private bool MapFirst(TracedThread thread, in InjectedCalls calls, int fd, ulong near)
+    {
+        ulong gap = FindGap(thread.Tid, near);
+        if (gap == 0)
+        {
+            return false;
+        }
+        const int Flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
+        if (calls.Call(SYS_mmap, gap, MonitorLayout.DataSize, PROT_READ | PROT_WRITE, Flags, (ulong)fd, 0) != (long)gap)
+        {
+            return false;
+        }
+        ulong code = gap + MonitorLayout.DataSize;
+        if (calls.Call(SYS_mmap, code, MonitorLayout.Size - MonitorLayout.DataSize, PROT_READ | PROT_EXEC, Flags, (ulong)fd, MonitorLayout.DataSize) != (long)code)
+        {
+            _ = calls.Call(SYS_munmap, gap, MonitorLayout.DataSize);
+            return false;
+        }
+        _ = calls.Call(SYS_madvise, gap, MonitorLayout.Size, MADV_DONTFORK);
+        _views.Add(gap);
+        return true;
+    }
+
+    /// <summary>Maps the first view once more: mremap of no bytes of a shared mapping makes another one of the same memory (mremap(2)).</summary>
+    private bool MapAgain(in InjectedCalls calls, ulong view)
+    {
+        if (calls.Call(SYS_mmap, view, MonitorLayout.Size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ulong.MaxValue, 0) != (long)view)
+        {
+            return false;
+        }
+        const int Move = 1; // MREMAP_MAYMOVE
+        ulong first = _views[0];
+        if (calls.Call(SYS_mremap, first, 0, MonitorLayout.DataSize, Move | MREMAP_FIXED, view) < 0
+            || calls.Call(SYS_mremap, first + MonitorLayout.DataSize, 0, MonitorLayout.Size - MonitorLayout.DataSize, Move | MREMAP_FIXED, view + MonitorLayout.DataSize) < 0)
+        {
+            _ = calls.Call(SYS_munmap, view, MonitorLayout.Size);
+            return false;
+        }
+        _ = calls.Call(SYS_madvise, view, MonitorLayout.Size, MADV_DONTFORK);
+        _views.Add(view);
+        return true;
+    }
+
+    /// <summary>Room for a view as near to an address as there is, within reach; zero if there is none.</summary>
+    private static ulong FindGap(int tid, ulong near)
+    {
+        ulong best = 0, end = LowestAddress;
+        foreach (MapsEntry entry in MemoryMap.Read(tid))
+        {
+            best = Nearer(best, end, entry.Start, near);
+            end = Math.Max(end, entry.End);
+        }
+        best = Nearer(best, end, HighestAddress, near);
+        return best != 0 && Distance(best, near) < Reach ? best : 0;
+    }
+
+    // A page is left free on either side, so that a stack that grows, or an overflow, does not reach it.
+    private static ulong Nearer(ulong best, ulong start, ulong end, ulong near)
+    {
+        const ulong Mask = MonitorLayout.Alignment - 1;
+        ulong first = (start + PageSize + Mask) & ~Mask;
+        if (end < PageSize + MonitorLayout.Size || first > end - PageSize - MonitorLayout.Size)
+        {
+            return best;
+        }
+        ulong last = (end - PageSize - MonitorLayout.Size) & ~Mask;
+        ulong candidate = Math.Clamp(near & ~Mask, first, last);
+        return best == 0 || Distance(candidate, near) < Distance(best, near) ? candidate : best;
+    }
+
+    private static ulong Distance(ulong one, ulong other) => one > other ? one - other : other - one;
+
+    /// <summary>Keeps the memory for a child that is still to copy it, until one more <see cref="Dispose"/>.</summary>
+    internal MonitorArea Hold()
+    {
+        _references++;
+        return this;
+    }
+
+    public void Dispose()
+    {
+        if (--_references == 0)
+        {
+            _ = Libc.MUnmap((nint)_memory, MonitorLayout.Size);
+        }
+    }
+}
+
+/// <summary>Transitions that needed no supervisor.</summary>
+/// <param name="EntriesByVdso">Entries through the vDSO.</param>
+/// <param name="EntriesBySite">Entries by patched sites.</param>
+/// <param name="Exits">Exits by patched sites.</param>
+internal readonly record struct TransitionCounts(ulong EntriesByVdso, ulong EntriesBySite, ulong Exits)
+{
+    internal TransitionCounts Plus(in ThreadRecord record) =>
+        new(EntriesByVdso + record.EntriesByVdso, EntriesBySite + record.EntriesBySite, Exits + record.Exits);
+
+    internal TransitionCounts Plus(in TransitionCounts other) =>
+        new(EntriesByVdso + other.EntriesByVdso, EntriesBySite + other.EntriesBySite, Exits + other.Exits);
+}

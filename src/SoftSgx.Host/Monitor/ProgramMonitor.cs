@@ -1,0 +1,696 @@
+using System.Runtime.InteropServices;
+using Iced.Intel;
+using SoftSgx.Architecture;
+using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
+using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Seccomp;
+using SoftSgx.Host.Signals;
+using SoftSgx.Host.Supervision;
+using SoftSgx.Kernel;
+using SoftSgx.Processor;
+using static SoftSgx.Host.Interop.Native;
+
+namespace SoftSgx.Host.Monitor;
+
+/// <summary>The tracer's part in transitions without a trap: it sets them up, takes them back, and makes sense of threads that stop in them.</summary>
+/// <remarks>
+/// <para>
+/// The model stays the truth. A thread that entered by the monitor is unknown to it until the thread stops, or somebody needs to know; then the
+/// model executes the EENTER that happened, with the registers that it had (<see cref="Adopt"/>), and goes on from there.
+/// </para>
+/// <para>
+/// A TCS can be entered by the monitor only while its record is ready. Everything that could change what EENTER would do takes that
+/// back first (<see cref="Withdraw(AddressSpace)"/>): changes of mappings, SGX2 ioctls, a second address space. The next exit that the
+/// supervisor sees makes it ready again.
+/// </para>
+/// </remarks>
+internal sealed class ProgramMonitor
+{
+    private const int EncluLength = 3, JumpLength = 5;
+
+    /// <summary>As many filters at most are added to a program: each costs every system call some nanoseconds.</summary>
+    private const int MaximumCallTraps = 32;
+
+    private const ulong ArithmeticFlags = 0x8D5;
+    private const ulong ZeroFlag = 0x40, TrapFlag = 0x100;
+
+    private readonly SgxSubsystem _subsystem;
+    private readonly ProgramImage _image;
+    private readonly MonitorCode _common = MonitorCode.Assemble();
+    private readonly List<AddressSpace> _spaces = [];
+    private TransitionCounts _ended;
+
+    internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image)
+    {
+        _subsystem = subsystem;
+        _image = image;
+    }
+
+    /// <summary>True if this machine lets programs read and write the bases of FS and GS (AT_HWCAP2, HWCAP2_FSGSBASE).</summary>
+    internal static bool IsPossible => (Libc.GetAuxVal(AT_HWCAP2) & 2) != 0;
+
+    /// <summary>Transitions so far that needed no supervisor.</summary>
+    internal TransitionCounts Counts
+    {
+        get
+        {
+            TransitionCounts counts = _ended;
+            foreach (AddressSpace space in _spaces)
+            {
+                counts = counts.Plus(space.Monitor!.Counts());
+            }
+            return counts;
+        }
+    }
+
+    /// <summary>An initialised enclave is mapped in an address space: its transitions may do without traps from now on.</summary>
+    internal void Prepare(TracedThread thread, in InjectedCalls calls, OpenEnclave owner)
+    {
+        AddressSpace space = thread.Space;
+        if (space.VdsoBase == 0 || !owner.Enclave.IsInitialized)
+        {
+            return;
+        }
+        Withdraw(owner);
+        if (space.Monitor is null)
+        {
+            ulong aep = space.VdsoBase + (ulong)_image.Vdso.AepOffset;
+            MonitorArea? area = MonitorArea.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, aep);
+            ulong back = space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
+            MonitorSite? site = area?.Add(
+                area.Views[0], null, space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
+            if (site is null || !WriteJump(space, null, aep, area!.Views[0] + (ulong)(site.Origin + SiteRecord.Bytes)))
+            {
+                area?.Dispose();
+                return;
+            }
+            space.Monitor = area;
+            _spaces.Add(space);
+        }
+        TrapCalls(thread, calls, owner);
+    }
+
+    /// <summary>The first stop of a forked child, which inherited code that jumps to a monitor that it has not.</summary>
+    internal void OnForked(TracedThread thread, in InjectedCalls calls)
+    {
+        AddressSpace space = thread.Space;
+        MonitorArea parent = space.ParentMonitor!;
+        space.ParentMonitor = null;
+        using MonitorArea held = parent;
+        if (parent.CopyTo(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), out MonitorArea? area))
+        {
+            space.Monitor = area;
+            _spaces.Add(space);
+        }
+        else
+        {
+            area?.Dispose();
+            foreach (MonitorSite site in parent.Sites)
+            {
+                Restore(space, site); // what lies in enclaves is gone for the child
+            }
+        }
+        for (int i = 0; i < space.Enclaves.Count; i++)
+        {
+            Withdraw(space.Enclaves[i].Owner);
+        }
+    }
+
+    /// <summary>A thread begins or goes on in an address space; or a child, before its first instruction.</summary>
+    internal static void ForgetSegment(TracedThread thread)
+    {
+        if (thread.InheritsSegment)
+        {
+            thread.InheritsSegment = false;
+            _ = PtraceCalls.ClearThreadSegment(thread.Tid);
+        }
+    }
+
+    /// <summary>The thread ends or leaves its address space; it is outside of enclaves, or was given up.</summary>
+    internal static void OnLeave(TracedThread thread) => thread.Space.Monitor?.Detach(thread);
+
+    /// <summary>The last thread has left an address space.</summary>
+    internal void OnEmpty(AddressSpace space)
+    {
+        if (space.Monitor is MonitorArea area)
+        {
+            _ended = _ended.Plus(area.Counts());
+            _spaces.Remove(space);
+            area.Dispose();
+            space.Monitor = null;
+        }
+        space.ParentMonitor?.Dispose();
+        space.ParentMonitor = null;
+    }
+
+    /// <summary>
+    /// A thread stopped: brings it out of the monitor, and the model up to date. True if the stop was the monitor's own affair and the thread
+    /// goes on.
+    /// </summary>
+    internal bool OnStop(TracedThread thread, WaitStatus status)
+    {
+        if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area)
+        {
+            return false;
+        }
+        bool isSignal = status is { Event: 0, IsSyscallStop: false };
+        if (isSignal || status.Event == PTRACE_EVENT_STOP)
+        {
+            if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+            {
+                return false;
+            }
+            SigInfo info = default;
+            bool isForced = isSignal && PtraceCalls.GetSigInfo(thread.Tid, out info) && info.IsSynchronousFault;
+            if (area.TryLocate(regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
+                && TryRecover(area, thread.MonitorSlot, offset, ref regs, out Recovery how))
+            {
+                if (isForced && (how != Recovery.AtStolen || info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
+                {
+                    return GoOnAfterFault(thread, regs, info, how, offset, area);
+                }
+                _ = PtraceCalls.SetRegs(thread.Tid, regs);
+            }
+        }
+        AdoptIfInside(thread);
+        return false;
+    }
+
+    /// <summary>
+    /// The thread called by the monitor: it is to execute a leaf that the monitor could not. Its registers become those at the ENCLU.
+    /// </summary>
+    internal bool TryTakeCall(TracedThread thread, ref UserRegs regs, out MonitorSite site)
+    {
+        site = null!;
+        if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area
+            || !area.TryLocate(regs.Rip, out _, out int offset) || offset != _common.Called || area.SiteAt(area.Thread(thread.MonitorSlot).Site) is not MonitorSite found)
+        {
+            return false;
+        }
+        _ = TryRecover(area, thread.MonitorSlot, offset - 1, ref regs, out _);
+        site = found;
+        return true;
+    }
+
+    /// <summary>
+    /// A thread left an enclave under the supervisor's eyes, or failed to enter: the next entry by that TCS may go without.
+    /// </summary>
+    internal void Publish(TracedThread thread, ulong tcs)
+    {
+        AddressSpace space = thread.Space;
+        if (space.Monitor is not MonitorArea area || !space.Enclaves.TryFind(tcs, out EnclaveMapping mapping))
+        {
+            return;
+        }
+        OpenEnclave owner = mapping.Owner;
+        if (owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner) || !area.TryAttach(thread)
+            || !_subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry))
+        {
+            return;
+        }
+        int index = area.Place(tcs, owner, space.Enclaves);
+        if (index < 0)
+        {
+            return;
+        }
+        ref TcsRecord record = ref area.Tcs(index);
+        if (record.State == TcsRecord.Withheld)
+        {
+            (record.Gpr, record.FsBase, record.GsBase, record.Entry, record.Cssa) = (entry.Gpr, entry.FsBase, entry.GsBase, entry.Target, entry.Cssa);
+            record.Key = tcs;
+            Volatile.Write(ref record.State, TcsRecord.Ready);
+        }
+    }
+
+    /// <summary>The model is about to execute a leaf that names a TCS: whoever is inside by it is known to the model from now on.</summary>
+    internal void Reveal(AddressSpace space, ulong tcs)
+    {
+        if (space.Monitor is MonitorArea area && space.Enclaves.TryFind(tcs, out EnclaveMapping mapping))
+        {
+            int index = area.Place(tcs, mapping.Owner, space.Enclaves);
+            if (index >= 0)
+            {
+                Withdraw(area, index);
+            }
+        }
+    }
+
+    /// <summary>Nobody enters an enclave by the monitor until it is made ready again, and who is inside is known to the model.</summary>
+    internal void Withdraw(OpenEnclave owner)
+    {
+        foreach (AddressSpace space in _spaces)
+        {
+            MonitorArea area = space.Monitor!;
+            for (int i = 0; i < MonitorLayout.RecordCount; i++)
+            {
+                if (area.TryGetTcs(i, out _, out OpenEnclave other) && ReferenceEquals(other, owner))
+                {
+                    Withdraw(area, i);
+                }
+            }
+        }
+    }
+
+    /// <summary>The same for all enclaves in an address space.</summary>
+    internal void Withdraw(AddressSpace space)
+    {
+        if (space.Monitor is MonitorArea area)
+        {
+            for (int i = 0; i < MonitorLayout.RecordCount; i++)
+            {
+                if (area.TryGetTcs(i, out _, out _))
+                {
+                    Withdraw(area, i);
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// An ENCLU trapped. If it is one that enters or leaves, and the instruction before it can be replaced by a jump to the monitor, it will
+    /// not the next time.
+    /// </summary>
+    internal void Patch(TracedThread thread, in UserRegs regs)
+    {
+        AddressSpace space = thread.Space;
+        if (space.Monitor is not MonitorArea area || (regs.Eflags & TrapFlag) != 0 || !WillSucceed(thread, regs))
+        {
+            return;
+        }
+        ulong enclu = regs.Rip;
+        bool isInside = space.Enclaves.TryFind(enclu, out EnclaveMapping mapping);
+        OpenEnclave? owner = isInside ? mapping.Owner : null;
+        if ((isInside && (owner!.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner))) || !area.SeesFirst(enclu))
+        {
+            return;
+        }
+        byte[] code = new byte[2 * SiteFinder.BytesAround];
+        int before = ReadBefore(space, owner, enclu, code.AsSpan(0, SiteFinder.BytesAround));
+        int length = before + Read(space, owner, enclu, code.AsSpan(before, SiteFinder.BytesAround));
+        if (!SiteFinder.TryFind(code.AsSpan(0, length), enclu - (ulong)before, before, out Instruction stolen))
+        {
+            return;
+        }
+        using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
+        ulong view = area.ViewNear(thread, calls, enclu);
+        ulong start = enclu - (ulong)stolen.Length;
+        MonitorSite? site = view == 0 ? null : area.Add(view, stolen, enclu, new MonitorSite(0, 0, [], start, enclu, enclu + EncluLength, IsVdso: false)
+        {
+            Original = code.AsSpan(before - stolen.Length, stolen.Length).ToArray(),
+        });
+        if (site is not null)
+        {
+            _ = WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes));
+        }
+    }
+
+    /// <summary>The leaf enters or leaves an enclave, and nothing is in its way: no signal will have to be delivered at this stop.</summary>
+    private bool WillSucceed(TracedThread thread, in UserRegs regs)
+    {
+        switch ((EncluLeaf)(uint)regs.Rax)
+        {
+            case EncluLeaf.EENTER when !thread.Processor.InEnclave && thread.Space.Enclaves.TryFind(regs.Rbx, out EnclaveMapping mapping):
+                Reveal(thread.Space, regs.Rbx);
+                return _subsystem.TryDescribeEntry(mapping.Owner.Enclave, thread.Processor, regs.Rbx, thread.Space, out _);
+            case EncluLeaf.EEXIT:
+                return thread.Processor.InEnclave && regs.Rbx >> 47 == 0;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>A trap of a site while it is being written: the thread executes it again. True if it was that.</summary>
+    internal static bool IsBeingWritten(AddressSpace space, ulong rip)
+    {
+        foreach (MonitorSite site in space.Monitor?.Sites ?? [])
+        {
+            if (site.Start == rip - 1)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Another address space maps an enclave: what leads to the monitor of the first one goes.</summary>
+    internal void Unpatch(OpenEnclave owner, AddressSpace newcomer)
+    {
+        foreach (AddressSpace space in _spaces)
+        {
+            foreach (MonitorSite site in space == newcomer ? [] : space.Monitor!.Sites)
+            {
+                if (site.Original is byte[] original && space.Enclaves.TryFind(site.Start, out EnclaveMapping mapping) && ReferenceEquals(mapping.Owner, owner))
+                {
+                    _ = WriteCode(space, owner, site.Start, original.AsSpan(0, JumpLength));
+                }
+            }
+        }
+    }
+
+    private void Withdraw(MonitorArea area, int index)
+    {
+        ref TcsRecord record = ref area.Tcs(index);
+        if (Interlocked.CompareExchange(ref record.State, TcsRecord.Withheld, TcsRecord.Ready) == TcsRecord.Ready)
+        {
+            return;
+        }
+        ulong state = Volatile.Read(ref record.State);
+        if (state > TcsRecord.Ready && area.ThreadOf(state) is TracedThread thread && area.TakeFrom(index, thread.MonitorSlot))
+        {
+            Adopt(area, thread, index);
+        }
+        else
+        {
+            Volatile.Write(ref record.State, TcsRecord.Withheld); // given back meanwhile, or made up by the program
+        }
+    }
+
+    /// <summary>The thread has ended: if it was inside by the monitor, the model has it inside now.</summary>
+    internal void OnEnd(TracedThread thread)
+    {
+        if (thread.MonitorSlot != 0 && thread.Space.Monitor is not null)
+        {
+            AdoptIfInside(thread);
+        }
+    }
+
+    private void AdoptIfInside(TracedThread thread)
+    {
+        MonitorArea area = thread.Space.Monitor!;
+        int index = area.TakeOver(thread.MonitorSlot);
+        if (index >= 0)
+        {
+            Adopt(area, thread, index);
+        }
+        if (index >= 0 && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+        {
+            thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
+        }
+    }
+
+    /// <summary>The model executes the EENTER that the monitor did in its place.</summary>
+    private void Adopt(MonitorArea area, TracedThread thread, int index)
+    {
+        if (thread.Processor.InEnclave || !area.TryGetTcs(index, out ulong tcs, out OpenEnclave owner))
+        {
+            return;
+        }
+        ref ThreadRecord record = ref area.Thread(thread.MonitorSlot);
+        Span<ulong> stack = stackalloc ulong[2]; // GPRSGX.URSP, URBP
+        const int URsp = 144;
+        _ = owner.Enclave.Read(area.Tcs(index).Gpr + URsp, MemoryMarshal.AsBytes(stack));
+        RegisterFile file = new()
+        {
+            Rax = (ulong)EncluLeaf.EENTER,
+            Rbx = tcs,
+            Rcx = record.Aep,
+            Rsp = stack[0],
+            Rbp = stack[1],
+            FsBase = record.HostFs,
+            GsBase = record.HostGs,
+        };
+        LeafResult result = _subsystem.ExecuteEnclu(owner.Enclave, thread.Processor, ref file, thread.Space, default, out _);
+        if (result.IsSuccess)
+        {
+            thread.Inside = owner;
+        }
+    }
+
+    /// <summary>
+    /// The thread faulted in the monitor, on memory that an operand named, or by single steps: the ENCLU, which is untouched, or the
+    /// supervisor will do all of it anew. Behind EEXIT, what is wrong is what the program wrote into its record.
+    /// </summary>
+    private bool GoOnAfterFault(TracedThread thread, UserRegs regs, in SigInfo info, Recovery how, int offset, MonitorArea area)
+    {
+        bool isStep = info is { Signal: SIGTRAP, Code: TRAP_TRACE };
+        if (how == Recovery.AtStolen && isStep)
+        {
+            // The step was that of the jump, which is none of the program's instructions: go on to the one in its place.
+            area.TryLocate(regs.Rip, out _, out _);
+            if (!PtraceCalls.GetRegs(thread.Tid, out regs))
+            {
+                return true;
+            }
+        }
+        else if (how == Recovery.Left && !isStep)
+        {
+            _ = PtraceCalls.SetRegs(thread.Tid, regs);
+            return false;
+        }
+        else if (isStep)
+        {
+            _ = PtraceCalls.SetRegs(thread.Tid, regs);
+            AdoptIfInside(thread);
+            return false; // a step that ended at the ENCLU
+        }
+        ForcedSignal forced = ForcedSignal.At(thread, info.Signal);
+        _ = forced.Undo(thread, _image, ref regs);
+        if (PtraceCalls.SetRegs(thread.Tid, regs))
+        {
+            AdoptIfInside(thread);
+            _ = thread.Continue();
+        }
+        return true;
+    }
+
+    /// <summary>Gives a thread that stopped at an offset of the monitor the registers that it had at the ENCLU, or behind it.</summary>
+    private bool TryRecover(MonitorArea area, int slot, int offset, ref UserRegs regs, out Recovery how)
+    {
+        ref ThreadRecord record = ref area.Thread(slot);
+        how = Recovery.AtEnclu;
+        MonitorSite? site;
+        RecoveryPoint rule;
+        if (offset >= MonitorLayout.Code + _common.Bytes.Length)
+        {
+            site = area.SiteAround(offset);
+            if (site is null)
+            {
+                return false;
+            }
+            rule = RuleAt(site.Rules, offset - site.Origin - SiteRecord.Bytes);
+        }
+        else
+        {
+            site = area.SiteAt(record.Site);
+            rule = offset >= MonitorLayout.Code
+                ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
+                : new RecoveryPoint(0, Recovery.Based, (int)EncluLeaf.EENTER); // a landing
+        }
+        how = rule.Kind;
+        if (site is null)
+        {
+            return false;
+        }
+        ulong leaf = (ulong)rule.Operand;
+        switch (how)
+        {
+            case Recovery.AtStolen:
+                regs.Rip = site.Start;
+                return true;
+            case Recovery.AtEnclu:
+                break;
+            case Recovery.Exchanged:
+                (regs.Rax, regs.Rcx) = (regs.Rcx + leaf, regs.Rax);
+                break;
+            case Recovery.Named:
+            case Recovery.NamedZeroClear:
+            case Recovery.NamedZeroSet:
+                (regs.Rax, regs.Rcx) = (leaf, regs.Rax);
+                regs.Eflags = how == Recovery.NamedZeroClear ? regs.Eflags & ~ZeroFlag : how == Recovery.NamedZeroSet ? regs.Eflags | ZeroFlag : regs.Eflags;
+                break;
+            case Recovery.Saved:
+                (regs.Rax, regs.Rcx) = (leaf, record.Rcx);
+                regs.Eflags = (regs.Eflags & ~ZeroFlag) | (record.Zero & ZeroFlag);
+                break;
+            case Recovery.Left:
+                Leave(record, ref regs);
+                record.Tcs = 0;
+                return true;
+            default:
+                RecoverSaved(area, slot, how, leaf, ref regs);
+                break;
+        }
+        regs.Rip = site.Enclu;
+        return true;
+    }
+
+    private static void RecoverSaved(MonitorArea area, int slot, Recovery how, ulong leaf, ref UserRegs regs)
+    {
+        ref ThreadRecord record = ref area.Thread(slot);
+        if (how is Recovery.Taken or Recovery.Based)
+        {
+            // The record of the thread names the TCS only after it was taken; until then RDX does.
+            ulong tcs = record.Tcs > ThreadRecord.Occupied ? record.Tcs : regs.Rdx;
+            int index = (int)(tcs & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
+            ulong state = Volatile.Read(ref area.Tcs(index).State);
+            bool isTaken = MonitorArea.IsOwner(state, slot);
+            if (isTaken)
+            {
+                _ = Interlocked.CompareExchange(ref area.Tcs(index).State, TcsRecord.Ready, state);
+            }
+            record.Tcs = record.Tcs == ThreadRecord.Occupied ? ThreadRecord.Occupied : 0;
+            if (how == Recovery.Based)
+            {
+                (regs.FsBase, regs.GsBase) = (record.HostFs, record.HostGs);
+            }
+        }
+        if (how is Recovery.SavedRdx or Recovery.SavedRsi or Recovery.Taken or Recovery.Based)
+        {
+            regs.Rdx = record.Rdx;
+        }
+        if (how == Recovery.SavedRsi)
+        {
+            regs.Rsi = record.Rsi;
+        }
+        if (how == Recovery.Calling)
+        {
+            (regs.R10, regs.R11) = (record.R10, record.R11);
+            leaf = record.Leaf;
+        }
+        if (how != Recovery.Asking)
+        {
+            regs.Rax = leaf;
+        }
+        regs.Rcx = record.Rcx;
+        regs.Eflags = Flags(regs.Eflags, record);
+        regs.OrigRax = ulong.MaxValue;
+    }
+
+    private static void Leave(in ThreadRecord record, ref UserRegs regs)
+    {
+        (regs.FsBase, regs.GsBase) = (record.HostFs, record.HostGs);
+        (regs.Rax, regs.Rcx, regs.Rdx, regs.Rsi) = ((ulong)EncluLeaf.EEXIT, record.Aep, record.Rdx, record.Rsi);
+        regs.Eflags = Flags(regs.Eflags, record);
+        regs.Rip = regs.Rbx;
+    }
+
+    private static ulong Flags(ulong flags, in ThreadRecord record)
+    {
+        const ulong LowByte = 0x95; // SF, AF, PF, CF
+        return (flags & ~ArithmeticFlags) | ((ulong)(record.Flags >> 8) & LowByte) | (record.Zero & ZeroFlag) | ((ulong)(record.Flags & 1) << 11);
+    }
+
+    private static RecoveryPoint RuleAt(RecoveryPoint[] rules, int offset)
+    {
+        int index = Array.FindLastIndex(rules, rule => rule.Offset <= offset);
+        return index < 0 ? new RecoveryPoint(0, Recovery.AtEnclu, 0) : rules[index];
+    }
+
+    /// <summary>Has every system call stopped that the enclave's code makes; the enclave has no transitions without a trap where that fails.</summary>
+    private void TrapCalls(TracedThread thread, in InjectedCalls calls, OpenEnclave owner)
+    {
+        AddressSpace space = thread.Space;
+        Enclave enclave = owner.Enclave;
+        if (space.TrapsCallsOf(owner) || space.CallTraps.Count >= MaximumCallTraps)
+        {
+            return;
+        }
+        byte[] filter = EnclaveCallFilter.Assemble(enclave.Base, enclave.Size);
+        ulong scratch = VdsoData.ScratchAddress(_image.DataArea(space));
+        Span<ulong> header = [(ulong)(filter.Length / BpfAssembler.InstructionSize), scratch + 16]; // struct sock_fprog
+        if (space.Memory.Poke(scratch, MemoryMarshal.AsBytes(header)) && space.Memory.Poke(scratch + 16, filter)
+            && calls.Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, scratch) == 0)
+        {
+            space.CallTraps.Add(new AddressRange(enclave.Base, enclave.Size));
+        }
+    }
+
+    private static void Restore(AddressSpace space, MonitorSite site)
+    {
+        if (site.IsVdso)
+        {
+            _ = space.Memory.Poke(site.Start, Vdso.VdsoEnterEnclave.PatchArea);
+        }
+        else if (site.Original is byte[] original && !space.Enclaves.TryFind(site.Start, out _))
+        {
+            _ = space.Memory.Poke(site.Start, original);
+        }
+    }
+
+    /// <summary>
+    /// Writes a jump over one instruction that other threads may be about to execute. Within eight aligned bytes that is one store; else the
+    /// first byte is a trap while the others change, and every processor has been in the kernel in between.
+    /// </summary>
+    private static bool WriteJump(AddressSpace space, OpenEnclave? owner, ulong address, ulong target)
+    {
+        long displacement = (long)(target - (address + JumpLength));
+        if (displacement != (int)displacement)
+        {
+            return false;
+        }
+        Span<byte> jump = stackalloc byte[JumpLength];
+        jump[0] = 0xE9;
+        _ = BitConverter.TryWriteBytes(jump[1..], (int)displacement);
+        return WriteCode(space, owner, address, jump);
+    }
+
+    private static bool WriteCode(AddressSpace space, OpenEnclave? owner, ulong address, ReadOnlySpan<byte> code)
+    {
+        int inWord = (int)(address % sizeof(ulong));
+        if (inWord + code.Length <= sizeof(ulong))
+        {
+            Span<byte> word = stackalloc byte[sizeof(ulong)];
+            if (Read(space, owner, address - (ulong)inWord, word) != word.Length)
+            {
+                return false;
+            }
+            code.CopyTo(word[inWord..]);
+            return Write(space, owner, address - (ulong)inWord, word);
+        }
+        if (space.Threads == 1)
+        {
+            return Write(space, owner, address, code);
+        }
+        ReadOnlySpan<byte> trap = [0xCC];
+        return Write(space, owner, address, trap) && Synchronize() && Write(space, owner, address + 1, code[1..]) && Synchronize()
+            && Write(space, owner, address, code[..1]);
+    }
+
+    private static bool Synchronize() => Libc.Syscall(SYS_membarrier, 1 /* MEMBARRIER_CMD_GLOBAL */, 0, 0) == 0;
+
+    private static int ReadBefore(AddressSpace space, OpenEnclave? owner, ulong address, Span<byte> destination)
+    {
+        int before = destination.Length;
+        while (before > 0)
+        {
+            if (Read(space, owner, address - (ulong)before, destination[..before]) == before)
+            {
+                return before;
+            }
+            // From the next page boundary on.
+            before -= (int)Math.Min((ulong)before, PageSize - ((address - (ulong)before) % PageSize));
+        }
+        return 0;
+    }
+
+    private static int Read(AddressSpace space, OpenEnclave? owner, ulong address, Span<byte> destination)
+    {
+        if (owner is null)
+        {
+            return space.Memory.ReadSome(address, destination);
+        }
+        int length = 0;
+        while (length < destination.Length)
+        {
+            int read = owner.Enclave.Read(address + (ulong)length, destination[length..]);
+            if (read == 0)
+            {
+                break;
+            }
+            length += read;
+        }
+        return length;
+    }
+
+    private static bool Write(AddressSpace space, OpenEnclave? owner, ulong address, ReadOnlySpan<byte> bytes)
+    {
+        if (owner is null)
+        {
+            return space.Memory.Poke(address, bytes);
+        }
+        int inPage = (int)Math.Min((ulong)bytes.Length, PageSize - (address % PageSize));
+        return owner.Enclave.Patch(address, bytes[..inPage]) && (inPage == bytes.Length || owner.Enclave.Patch(address + (ulong)inPage, bytes[inPage..]));
+    }
+}

@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+
+namespace SoftSgx.Host.Monitor;
+
+/// <summary>What the monitor keeps of a thread. The program can change it at any time; that harms the program.</summary>
+[StructLayout(LayoutKind.Explicit, Size = MonitorLayout.RecordSize)]
+internal struct ThreadRecord
+{
+    /// <summary>The AEP of the entry under way.</summary>
+    [FieldOffset(AtAep)] internal ulong Aep;
+
+    /// <summary>Registers that the monitor uses, while it does.</summary>
+    [FieldOffset(AtRdx)] internal ulong Rdx;
+    [FieldOffset(AtRsi)] internal ulong Rsi;
+
+    /// <summary>Bases of FS and GS outside.</summary>
+    [FieldOffset(AtHostFs)] internal ulong HostFs;
+    [FieldOffset(AtHostGs)] internal ulong HostGs;
+
+    /// <summary>Address of the record of the site that the thread came by.</summary>
+    [FieldOffset(AtSite)] internal ulong Site;
+
+    /// <summary>
+    /// Address of the record of the TCS by which the thread is inside; <see cref="Occupied"/> if the supervisor knows better; 0 outside.
+    /// </summary>
+    [FieldOffset(AtTcs)] internal ulong Tcs;
+
+    /// <summary>AH and AL of LAHF and SETO.</summary>
+    [FieldOffset(AtFlags)] internal ushort Flags;
+
+    /// <summary>The zero flag as LAHF would show it, which looking for this record destroyed.</summary>
+    [FieldOffset(AtZero)] internal byte Zero;
+
+    /// <summary>RCX at a site.</summary>
+    [FieldOffset(AtRcx)] internal ulong Rcx;
+
+    /// <summary>Registers that a call to the supervisor uses, and the leaf that it is for.</summary>
+    [FieldOffset(AtR10)] internal ulong R10;
+    [FieldOffset(AtR11)] internal ulong R11;
+    [FieldOffset(AtLeaf)] internal ulong Leaf;
+
+    /// <summary>Entries through the vDSO and by patched sites, exits by patched sites, since the record was taken into use.</summary>
+    [FieldOffset(AtEntriesByVdso)] internal ulong EntriesByVdso;
+    [FieldOffset(AtEntriesBySite)] internal ulong EntriesBySite;
+    [FieldOffset(AtExits)] internal ulong Exits;
+
+    /// <summary>Address of the landing.</summary>
+    [FieldOffset(AtLanding)] internal ulong Landing;
+
+    internal const int
+        AtAep = 0, AtRdx = 8, AtRsi = 16, AtHostFs = 24, AtHostGs = 32, AtSite = 40, AtTcs = 48, AtFlags = 56, AtZero = 58, AtRcx = 64,
+        AtR10 = 72, AtR11 = 80, AtEntriesByVdso = 88, AtEntriesBySite = 96, AtExits = 104, AtLanding = 112, AtLeaf = 120;
+
+    /// <summary>Value of <see cref="Tcs"/> while the supervisor's model has the thread inside.</summary>
+    internal const ulong Occupied = 1;
+}
+
+/// <summary>What the monitor keeps of a TCS by which threads may enter without the supervisor.</summary>
+[StructLayout(LayoutKind.Explicit, Size = MonitorLayout.RecordSize)]
+internal struct TcsRecord
+{
+    /// <summary>Linear address of the TCS; 0 in a record that is free.</summary>
+    [FieldOffset(AtKey)] internal ulong Key;
+
+    /// <summary>
+    /// <see cref="Withheld"/>: entries go to the supervisor. <see cref="Ready"/>: a thread may take it. Otherwise the address of the
+    /// record of the thread that is inside.
+    /// </summary>
+    [FieldOffset(AtState)] internal ulong State;
+
+    /// <summary>Address of GPRSGX of the SSA frame that an exit would use.</summary>
+    [FieldOffset(AtGpr)] internal ulong Gpr;
+
+    /// <summary>Bases of FS and GS inside.</summary>
+    [FieldOffset(AtFsBase)] internal ulong FsBase;
+    [FieldOffset(AtGsBase)] internal ulong GsBase;
+
+    /// <summary>The entry point.</summary>
+    [FieldOffset(AtEntry)] internal ulong Entry;
+
+    /// <summary>What EENTER leaves in RAX.</summary>
+    [FieldOffset(AtCssa)] internal uint Cssa;
+
+    internal const int AtKey = 0, AtState = 8, AtGpr = 16, AtFsBase = 24, AtGsBase = 32, AtEntry = 40, AtCssa = 48;
+
+    internal const ulong Withheld = 0, Ready = 1;
+}
+
+/// <summary>What a site tells the monitor; its code follows.</summary>
+[StructLayout(LayoutKind.Explicit, Size = Bytes)]
+internal struct SiteRecord
+{
+    /// <summary>What EENTER leaves in RCX: the address behind the ENCLU.</summary>
+    [FieldOffset(AtReturn)] internal ulong Return;
+
+    /// <summary>Offset in the thread's record of the counter of entries.</summary>
+    [FieldOffset(AtEntryCounter)] internal ulong EntryCounter;
+
+    internal const int AtReturn = 0, AtEntryCounter = 8, Bytes = 16;
+}

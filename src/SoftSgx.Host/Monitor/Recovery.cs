@@ -1,0 +1,56 @@
+namespace SoftSgx.Host.Monitor;
+
+/// <summary>How a thread that stopped inside the monitor gets back to the ENCLU that it came from, or on from there.</summary>
+internal enum Recovery : byte
+{
+    /// <summary>Nothing was changed. It stands at the instruction that was taken from the site.</summary>
+    AtStolen,
+
+    /// <summary>Nothing was changed. It stands at the ENCLU.</summary>
+    AtEnclu,
+
+    /// <summary>RAX and RCX have changed places, and RCX is less by the operand.</summary>
+    Exchanged,
+
+    /// <summary>RCX is in RAX, and RAX was the operand.</summary>
+    Named,
+
+    /// <summary>As <see cref="Named"/>, and the zero flag was clear.</summary>
+    NamedZeroClear,
+
+    /// <summary>As <see cref="Named"/>, and the zero flag was set.</summary>
+    NamedZeroSet,
+
+    /// <summary>RCX is in the record, as is the zero flag.</summary>
+    Saved,
+
+    /// <summary>RCX and all flags are in the record.</summary>
+    SavedFlags,
+
+    /// <summary>RDX too.</summary>
+    SavedRdx,
+
+    /// <summary>RSI too.</summary>
+    SavedRsi,
+
+    /// <summary>As <see cref="SavedRdx"/>, and the TCS may have been taken, but FS and GS are the program's.</summary>
+    Taken,
+
+    /// <summary>As <see cref="Taken"/>, and the bases of FS and GS are in the record.</summary>
+    Based,
+
+    /// <summary>RDX and RSI are the program's, RAX is the leaf, RCX and flags are in the record.</summary>
+    Asking,
+
+    /// <summary>RDX and RSI are the program's, RCX, flags, leaf, R10 and R11 in the record.</summary>
+    Calling,
+
+    /// <summary>EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record.</summary>
+    Left,
+}
+
+/// <summary>From an offset on, how to recover.</summary>
+/// <param name="Offset">Offset of the first instruction that the rule is for, from the beginning of the code.</param>
+/// <param name="Kind">The rule.</param>
+/// <param name="Operand">The leaf, or what to add to RCX.</param>
+internal readonly record struct RecoveryPoint(int Offset, Recovery Kind, int Operand);

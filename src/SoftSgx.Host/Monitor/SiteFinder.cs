@@ -1,0 +1,112 @@
+using Iced.Intel;
+
+namespace SoftSgx.Host.Monitor;
+
+/// <summary>Finds the instruction before an ENCLU that has just been executed, if a jump can take its place.</summary>
+/// <remarks>
+/// The ENCLU is one beyond doubt, since it trapped. Whether the bytes before it are one instruction that always comes before it is not: code
+/// is decoded from every place before, and most of the paths that arrive at the ENCLU must come through that instruction. It must be as
+/// long as a jump, so that nobody can stand between two instructions under it, must not change the flow of control, and no branch nearby
+/// may lead into it.
+/// </remarks>
+internal sealed class SiteFinder
+{
+    /// <summary>Bytes before the ENCLU that are looked at for the boundaries of instructions.</summary>
+    internal const int BytesBefore = 64;
+
+    /// <summary>Bytes on either side that are searched for branches into the instruction.</summary>
+    internal const int BytesAround = 4096;
+
+    private const int JumpLength = 5;
+    private const int MinimumArrivals = 8;
+
+    /// <summary>Finds the instruction.</summary>
+    /// <param name="code">Code around the ENCLU.</param>
+    /// <param name="address">Its address.</param>
+    /// <param name="site">Offset of the ENCLU in it.</param>
+    /// <param name="stolen">The instruction, decoded at its own address.</param>
+    /// <returns>False if there is none that may be replaced.</returns>
+    internal static bool TryFind(ReadOnlySpan<byte> code, ulong address, int site, out Instruction stolen)
+    {
+        stolen = default;
+        int before = Math.Min(site, BytesBefore);
+        if (before < JumpLength)
+        {
+            return false;
+        }
+        byte[] window = code.Slice(site - before, before).ToArray();
+        ByteArrayCodeReader reader = new(window);
+        Decoder decoder = Decoder.Create(64, reader);
+        int[] arrivalsFrom = new int[before];
+        int arrivals = 0;
+        for (int start = 0; start < before; start++)
+        {
+            int last = LastBefore(reader, decoder, start);
+            if (last >= 0)
+            {
+                arrivals++;
+                arrivalsFrom[last]++;
+            }
+        }
+        int best = Array.IndexOf(arrivalsFrom, arrivalsFrom.Max());
+        // At the beginning of a mapping there is little before.
+        int needed = Math.Min(MinimumArrivals, before / 2);
+        if (arrivalsFrom[best] < needed || arrivalsFrom[best] * 5 < arrivals * 3)
+        {
+            return false;
+        }
+        ulong startAddress = address + (ulong)(site - before + best);
+        Decoder at = Decoder.Create(64, window[best..], startAddress);
+        at.Decode(out stolen);
+        return stolen.Length == before - best && stolen.Length >= JumpLength && MayBeReplaced(stolen)
+            && !IsBranchedInto(code, site - stolen.Length, site);
+    }
+
+    /// <summary>Where the last instruction begins on the path from a place that arrives exactly at the end; -1 if it does not.</summary>
+    private static int LastBefore(ByteArrayCodeReader reader, Decoder decoder, int start)
+    {
+        for (int at = start; ;)
+        {
+            (reader.Position, decoder.IP) = (at, (ulong)at);
+            decoder.Decode(out Instruction instruction);
+            if (instruction.IsInvalid || instruction.FlowControl is FlowControl.Return or FlowControl.UnconditionalBranch or FlowControl.IndirectBranch)
+            {
+                return -1;
+            }
+            int next = at + instruction.Length;
+            if (next >= reader.Count)
+            {
+                return next == reader.Count ? at : -1;
+            }
+            at = next;
+        }
+    }
+
+    private static bool MayBeReplaced(in Instruction instruction) =>
+        !instruction.IsInvalid && instruction.FlowControl == FlowControl.Next && !instruction.IsPrivileged
+        && instruction.Mnemonic is not (Mnemonic.Cpuid or Mnemonic.Enclu or Mnemonic.Syscall or Mnemonic.Rdtsc or Mnemonic.Xbegin);
+
+    /// <summary>True if some bytes, read as a branch, lead strictly inside a range: whether they are one does not matter.</summary>
+    private static bool IsBranchedInto(ReadOnlySpan<byte> code, int start, int end)
+    {
+        for (int at = 0; at + 2 <= code.Length; at++)
+        {
+            byte opcode = code[at];
+            if ((opcode is 0xEB or (>= 0x70 and <= 0x7F) or (>= 0xE0 and <= 0xE3)) && IsInside(at + 2 + (sbyte)code[at + 1]))
+            {
+                return true;
+            }
+            if (opcode is 0xE8 or 0xE9 && at + 5 <= code.Length && IsInside(at + 5 + (long)BitConverter.ToInt32(code[(at + 1)..])))
+            {
+                return true;
+            }
+            if (opcode == 0x0F && code[at + 1] is >= 0x80 and <= 0x8F && at + 6 <= code.Length && IsInside(at + 6 + (long)BitConverter.ToInt32(code[(at + 2)..])))
+            {
+                return true;
+            }
+        }
+        return false;
+
+        bool IsInside(long target) => target > start && target < end;
+    }
+}
