@@ -59,7 +59,7 @@ internal static class PolicyChecks
     /// <summary>A kernel, and a program that builds the same enclave again and again.</summary>
     private sealed class EnclaveBuilder : IUserMemory, IFileTable, IAuditLog
     {
-        public const int Pages = 256;
+        public const int Pages = 1024;
 
         private const ulong Size = Pages * 4096;
         private const ulong Base = 0x7000_0000_0000;
@@ -196,9 +196,18 @@ internal static class PolicyChecks
     {
         public int Tid => 1;
 
-        public uint User => uint.Parse(
-            File.ReadLines("/proc/self/status").First(static line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[2],
-            System.Globalization.CultureInfo.InvariantCulture);
+        public uint User
+        {
+            get
+            {
+                Span<byte> status = stackalloc byte[1024];
+                using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle("/proc/self/status");
+                status = status[..RandomAccess.Read(file, status, 0)];
+                status = status[(status.IndexOf("Uid:\t"u8) + 5)..];
+                status = status[(status.IndexOf((byte)'\t') + 1)..];
+                return System.Buffers.Text.Utf8Parser.TryParse(status, out uint user, out _) ? user : uint.MaxValue;
+            }
+        }
 
         public string? Executable => File.ResolveLinkTarget("/proc/self/exe", returnFinalTarget: false)?.FullName;
 

@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Buffers.Text;
 using System.Text;
 using SoftSgx.Host.Interop;
 using SoftSgx.Kernel;
@@ -9,8 +9,6 @@ namespace SoftSgx.Host.Supervision;
 /// <summary>The thread of the program for which the calling thread of ours works, as a security module asks for it.</summary>
 internal sealed class HostTask : ICallingTask
 {
-    private const int EffectiveColumn = 1;
-
     [ThreadStatic]
     private static int t_faulting;
 
@@ -63,24 +61,19 @@ internal sealed class HostTask : ICallingTask
         }
     }
 
+    /// <summary>The second number of the line Uid in /proc/PID/status, one of its first lines (proc(5)).</summary>
     private uint FindUser()
     {
-        try
+        Span<byte> buffer = stackalloc byte[1024];
+        ReadOnlySpan<byte> status = buffer[..ProcFile.Read(Tid, "status"u8, buffer)];
+        ReadOnlySpan<byte> name = "\nUid:\t"u8; // a line end in the command's name is written \n
+        int at = status.IndexOf(name);
+        if (at < 0)
         {
-            foreach (string line in File.ReadLines($"/proc/{Tid}/status"))
-            {
-                if (line.StartsWith("Uid:", StringComparison.Ordinal))
-                {
-                    string[] ids = line[4..].Split('\t', StringSplitOptions.RemoveEmptyEntries);
-                    bool isNumber = uint.TryParse(ids.ElementAtOrDefault(EffectiveColumn), CultureInfo.InvariantCulture, out uint user);
-                    return isNumber ? user : uint.MaxValue;
-                }
-            }
+            return uint.MaxValue;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It is gone.
-        }
-        return uint.MaxValue;
+        ReadOnlySpan<byte> effective = status[(at + name.Length)..];
+        effective = effective[(effective.IndexOf((byte)'\t') + 1)..];
+        return Utf8Parser.TryParse(effective, out uint user, out _) ? user : uint.MaxValue;
     }
 }

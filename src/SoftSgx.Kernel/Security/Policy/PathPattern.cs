@@ -10,6 +10,7 @@ public sealed class PathPattern
     private readonly char[] _pattern;
     private readonly string _prefix;
     private readonly bool _isLiteral;
+    private readonly bool _isFolder; // a literal path, then anything
 
     /// <summary>The pattern of a text.</summary>
     public PathPattern(string text)
@@ -20,6 +21,7 @@ public sealed class PathPattern
         _isLiteral = wild < 0;
         _prefix = _isLiteral ? text : text[..wild];
         _pattern = _isLiteral ? [] : Compile(text[_prefix.Length..]);
+        _isFolder = _pattern is [AnyPath];
     }
 
     /// <summary>As the policy has it.</summary>
@@ -37,6 +39,11 @@ public sealed class PathPattern
         if (!path.StartsWith(_prefix, StringComparison.Ordinal))
         {
             return false;
+        }
+
+        if (_isFolder)
+        {
+            return true;
         }
 
         // reachable[j]: what was read of the path so far fits the first j signs of the pattern.

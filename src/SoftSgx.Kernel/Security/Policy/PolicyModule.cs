@@ -162,17 +162,11 @@ public sealed class PolicyModule : ISecurityModule
 
     private static string NameOf(PagePermissions permission) => PolicyReader.NameOf(permission);
 
+    // Nothing here captures anything: a page that may be loaded costs no allocation.
     private Errno LoadCode(Enclave enclave, EnclaveState state, in PageLoad load)
     {
-        ICallingTask? task = null;
-        PageRules? rules = state.Pages;
-        if (rules is null)
-        {
-            // Without a policy at CREATE there would be no page rules; the module is there from the start.
-            task = enclave.Subsystem.Options.CurrentTask();
-            rules = _policy.PagesFor(task, enclave.Attributes, out state.PagesName);
-        }
-
+        // The module is there from the start, so CREATE has set the rules.
+        PageRules rules = state.Pages ?? _policy.Pages;
         bool isWritable = (load.Protection & PageProtection.Write) != 0;
         bool asksSource = rules.EnclaveExecute is not null || (rules.Denied & PagePermissions.ExecAnonymous) != 0;
         // The file behind a private mapping says nothing of a page that was written since.
@@ -182,26 +176,16 @@ public sealed class PolicyModule : ISecurityModule
             ?? Denied(rules, PagePermissions.WriteExecuteEver, isWritable)
             ?? Denied(rules, PagePermissions.ExecUnmeasured, !load.IsMeasured)
             ?? Denied(rules, PagePermissions.ExecAnonymous, isAnonymous)
-            ?? (isAnonymous || rules.EnclaveExecute is null || rules.EnclaveExecute.Any(Matcher(load.Source.Path!)) ? null : "enclave_execute");
+            ?? (isAnonymous || rules.EnclaveExecute is null || state.MayExecuteFrom(rules.EnclaveExecute, load.Source.Path!)
+                ? null
+                : "enclave_execute");
         if (refused is null)
         {
             return Errno.None;
         }
 
-        ulong address = load.Address, length = load.Length;
-        PageProtection protection = load.Protection;
-        bool isMeasured = load.IsMeasured;
-        string? source = isAnonymous ? null : load.Source.Path;
-        return Deny(refused, enclave, task ?? enclave.Subsystem.Options.CurrentTask(), record =>
-        {
-            record.Field("hook", $"enclave_load")
-                .Field("addr", $"0x{address:x}")
-                .Field("length", $"0x{length:x}")
-                .Field("prot", $"{Text(protection)}")
-                .Field("measured", $"{(isMeasured ? 1 : 0)}");
-            _ = source is null ? record.Field("source", $"{(asksSource ? "anon" : "?")}") : record.Untrusted("source", source);
-            return record.Untrusted("rule", state.PagesName);
-        });
+        string? source = !asksSource ? "?" : isAnonymous ? "anon" : null;
+        return DenyLoad(refused, enclave, state, in load, load.Protection, source);
     }
 
     /// <summary>
@@ -220,15 +204,25 @@ public sealed class PolicyModule : ISecurityModule
             ?? Denied(rules, PagePermissions.WriteExecuteEver, isWritable)
             ?? Denied(rules, PagePermissions.ExecUnmeasured, true)
             ?? Denied(rules, PagePermissions.ExecAnonymous, true);
-        ulong address = load.Address;
-        return refused is null ? Errno.None : Deny(refused, enclave, enclave.Subsystem.Options.CurrentTask(), record => record
-            .Field("hook", $"enclave_load")
-            .Field("addr", $"0x{address:x}")
-            .Field("length", $"0x{EpcPool.PageSize:x}")
-            .Field("prot", $"{Text(PageProtection.Execute | (isWritable ? PageProtection.Write : 0))}")
-            .Field("measured", $"0")
-            .Field("source", $"eaug")
-            .Untrusted("rule", state.PagesName));
+        PageProtection mapped = PageProtection.Execute | (isWritable ? PageProtection.Write : 0);
+        return refused is null ? Errno.None : DenyLoad(refused, enclave, state, in load, mapped, "eaug");
+    }
+
+    /// <summary>Denies a page load; the source is a word of ours, or <see langword="null"/> for the path of the file.</summary>
+    private Errno DenyLoad(
+        string permission, Enclave enclave, EnclaveState state, in PageLoad load, PageProtection protection, string? source)
+    {
+        (ulong address, ulong length, bool isMeasured, string? path) = (load.Address, load.Length, load.IsMeasured, load.Source.Path);
+        return Deny(permission, enclave, enclave.Subsystem.Options.CurrentTask(), record =>
+        {
+            record.Field("hook", $"enclave_load")
+                .Field("addr", $"0x{address:x}")
+                .Field("length", $"0x{length:x}")
+                .Field("prot", $"{Text(protection)}")
+                .Field("measured", $"{(isMeasured ? 1 : 0)}");
+            _ = source is null ? record.Untrusted("source", path!) : record.Field("source", $"{source}");
+            return record.Untrusted("rule", state.PagesName);
+        });
     }
 
     /// <summary>What is against a mapping. Under the enclave's lock.</summary>
@@ -285,8 +279,6 @@ public sealed class PolicyModule : ISecurityModule
     private static string? Denied(PageRules rules, PagePermissions permission, bool isAsked)
         => isAsked && (rules.Denied & permission) != 0 ? NameOf(permission) : null;
 
-    private static Func<PathPattern, bool> Matcher(string path) => pattern => pattern.Matches(path);
-
     private static EnclaveState StateOf(Enclave enclave)
     {
         if (enclave.SecurityState is EnclaveState state)
@@ -342,6 +334,29 @@ public sealed class PolicyModule : ISecurityModule
 
         /// <summary>The rule that says so.</summary>
         public string PagesName = "pages";
+
+        private string? _lastFile;
+        private bool _mayExecuteFromLast;
+
+        /// <summary>
+        /// Whether code may come from a file; remembers the answer for the last one, since a builder adds many pages of one file, often
+        /// one an ioctl. Under the opener's ioctl flag.
+        /// </summary>
+        public bool MayExecuteFrom(IReadOnlyList<PathPattern> files, string path)
+        {
+            if (!ReferenceEquals(path, _lastFile))
+            {
+                bool fits = false;
+                for (int i = 0; i < files.Count && !fits; i++)
+                {
+                    fits = files[i].Matches(path);
+                }
+
+                (_lastFile, _mayExecuteFromLast) = (path, fits);
+            }
+
+            return _mayExecuteFromLast;
+        }
 
         /// <summary>Where it was ever mapped writable.</summary>
         public AddressRangeSet EverWritable { get; } = new();
