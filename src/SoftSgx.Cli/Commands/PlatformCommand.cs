@@ -261,9 +261,9 @@ internal static class PlatformCommand
 
     private static PlatformIdentity Set(PlatformIdentity platform, ParseResult result) => platform with
     {
-        // No ?? here: an array that is null would become memory that is empty.
-        CpuSvn = result.GetValue(s_cpuSvn) is byte[] cpuSvn ? cpuSvn : platform.CpuSvn,
-        OwnerEpoch = result.GetValue(s_ownerEpoch) is byte[] ownerEpoch ? ownerEpoch : platform.OwnerEpoch,
+        // The library gives an empty array for an option that is not there.
+        CpuSvn = result.GetResult(s_cpuSvn) is null ? platform.CpuSvn : result.GetValue(s_cpuSvn),
+        OwnerEpoch = result.GetResult(s_ownerEpoch) is null ? platform.OwnerEpoch : result.GetValue(s_ownerEpoch),
         Sgx1 = result.GetResult(s_sgx1) is null ? platform.Sgx1 : result.GetValue(s_sgx1) ?? true,
         LaunchControl = result.GetValue(s_launchControl) ?? platform.LaunchControl,
         Epc = result.GetValue(s_epc) ?? platform.Epc,
