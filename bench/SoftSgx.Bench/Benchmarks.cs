@@ -1,4 +1,5 @@
 using SoftSgx.Bench.Host;
+using SoftSgx.Bench.Images;
 using SoftSgx.Bench.Kernel;
 using SoftSgx.Bench.Processor;
 using SoftSgx.Bench.Simulation;
@@ -15,6 +16,7 @@ internal static class Benchmarks
     public static IReadOnlyList<Benchmark> All { get; } =
     [
         new("enclave-build", "ECREATE, EADD and EEXTEND of a whole enclave, against one SHA-256 over the same measured bytes", EnclaveBuild.Run),
+        new("measure", "MRENCLAVE of measured, zero and unmeasured pages, against one SHA-256 over the same bytes; memory", Measuring.Run),
         new("enter-exit", "EENTER and EEXIT, and an asynchronous exit with ERESUME, in the model", EnterExit.Run),
         new("report-key", "EREPORT and EGETKEY, against the bare CMACs that they consist of", ReportKey.Run),
         new("paging-leaves", "EWB and ELDU, against a bare AES-GCM-128 of a page", PagingLeaves.Run),

@@ -148,9 +148,34 @@ static void measure(struct enclave *e)
 	measure_final(&e->measurement, e->mrenclave);
 }
 
+/* Somebody else has signed: whether rightly is for EINIT to say. */
+static int read_sigstruct(struct enclave *e)
+{
+	const char *path = e->options.sigstruct;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, &e->sigstruct, sizeof(e->sigstruct));
+
+	if (n < 0)
+		report_errno("cannot read the SIGSTRUCT %s", path);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return -1;
+	if ((size_t)n != sizeof(e->sigstruct)) {
+		report_error("%s: no SIGSTRUCT of %zu bytes", path,
+			     sizeof(e->sigstruct));
+		errno = ENOEXEC;
+		return -1;
+	}
+	sigstruct_mrsigner(&e->sigstruct, e->mrsigner);
+	return 0;
+}
+
 int enclave_sign(struct enclave *e)
 {
 	measure(e);
+	if (e->options.sigstruct)
+		return read_sigstruct(e);
 	return enclave_sign_measured(e);
 }
 

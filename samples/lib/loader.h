@@ -38,6 +38,8 @@ struct enclave_options {
 	uint64_t xfrm;		/* more than x87 and SSE, if available */
 	uint16_t isv_prod_id;
 	uint16_t isv_svn;
+	/* A file with the SIGSTRUCT to use; NULL signs with the test key. */
+	const char *sigstruct;
 	/* Called now and then while a region is added: bytes so far. */
 	void (*added)(const struct enclave_region *region, uint64_t done);
 };

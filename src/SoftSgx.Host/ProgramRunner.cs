@@ -65,6 +65,9 @@ public sealed record RunOptions
     /// <summary>Every transition is done by the model, none in the program itself.</summary>
     public bool Exact { get; init; }
 
+    /// <summary>For tests: the program may ask for signals in the middle of transitions, see <see cref="Monitor.MonitorProbe"/>.</summary>
+    public bool ProbeMonitor { get; init; }
+
     /// <summary>The program and its arguments: as many of our own command line's last arguments.</summary>
     public required int ArgumentCount { get; init; }
 }
@@ -135,7 +138,8 @@ public static class ProgramRunner
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
         DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.Trace, warn)
+        Supervisor supervisor = new(
+            subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = identity.WhyTemporary is null ? null

@@ -54,6 +54,9 @@ public sealed partial class LogicalProcessor
     /// <summary>CR_DBGOPTIN: debug features stay on inside the enclave.</summary>
     public bool DebugOptIn { get; internal set; }
 
+    /// <summary>The last entry was an ERESUME that AEX-Notify turned into one by the entry point.</summary>
+    public bool IsNotified { get; internal set; }
+
     /// <summary>CR_SAVE_FS: base of FS outside.</summary>
     public ulong SavedFsBase { get; internal set; }
 

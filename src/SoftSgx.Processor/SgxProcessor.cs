@@ -114,6 +114,41 @@ public sealed class SgxProcessor
     /// <summary>The SECS in EPC page <paramref name="secsPage"/>, read in place.</summary>
     public ref readonly Secs SecsOf(int secsPage) => ref MemoryMarshal.AsRef<Secs>(Frames.Frame(secsPage));
 
+    /// <summary>
+    /// MRENCLAVE of an enclave as far as it has been built: what EINIT would compare with the SIGSTRUCT. Hardware tells nobody; this is
+    /// for tools that measure without a signature.
+    /// </summary>
+    /// <param name="secsPage">EPC page of the enclave's SECS.</param>
+    /// <param name="mrEnclave">The measurement, if the result is true.</param>
+    /// <returns>False if there is no such enclave, it is initialised, or a leaf is measuring it right now.</returns>
+    public bool TryGetMeasurement(int secsPage, out Hash256 mrEnclave)
+    {
+        mrEnclave = default;
+        if (!Epcm.Contains(secsPage) || !Epcm.TryLockShared(secsPage)) return false;
+        try
+        {
+            if (!Epcm.IsValid(secsPage) || Epcm.TypeOf(secsPage) != PageType.PT_SECS) return false;
+
+            EnclaveState enclave = StateOf(secsPage);
+            if (!enclave.TryBeginMeasuring()) return false;
+            try
+            {
+                if (enclave.IsInitialized) return false;
+
+                mrEnclave = enclave.Measurement.Current();
+                return true;
+            }
+            finally
+            {
+                enclave.EndMeasuring();
+            }
+        }
+        finally
+        {
+            Epcm.UnlockShared(secsPage);
+        }
+    }
+
     /// <summary>The SECS in EPC page <paramref name="secsPage"/>, for the leaves that change it.</summary>
     internal ref Secs WritableSecsOf(int secsPage) => ref MemoryMarshal.AsRef<Secs>(Frames.Frame(secsPage));
 

@@ -21,6 +21,7 @@ public sealed class DemoCommandTests
     [InlineData("hello")]
     [InlineData("exceptions")]
     [InlineData("threads")]
+    [InlineData("seal")]
     [InlineData("v22")]
     public void Each_is_explained(string sample) => Assert.Matches($@"(?m)^  {sample} +\w", DemoCommand.Details);
 

@@ -62,6 +62,7 @@ enum test_illegal {
 	ILLEGAL_OUT,
 	ILLEGAL_INS,
 	ILLEGAL_OUTS,
+	ILLEGAL_INT1,		/* legal after an opt-in entry */
 	ILLEGAL_COUNT,
 };
 

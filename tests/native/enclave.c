@@ -144,6 +144,7 @@ static uint64_t divide_by_zero(void)
 
 ILLEGAL(execute_ud2, "ud2")
 ILLEGAL(execute_int3, "int3")
+ILLEGAL(execute_int1, ".byte 0xf1")
 ILLEGAL(execute_cpuid, "cpuid")
 ILLEGAL(execute_syscall, "mov $39, %%eax; syscall")
 ILLEGAL(execute_int80, "mov $20, %%eax; int $0x80")
@@ -171,6 +172,8 @@ static uint64_t execute_illegal(enum test_illegal which)
 		return execute_ins();
 	case ILLEGAL_OUTS:
 		return execute_outs();
+	case ILLEGAL_INT1:
+		return execute_int1();
 	default:
 		return 0;
 	}

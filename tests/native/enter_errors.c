@@ -306,6 +306,7 @@ static void test_illegal(void)
 	static const char *const names[ILLEGAL_COUNT] = {
 		"INT 0x80 inside", "INT 0x21 inside", "SYSENTER inside",
 		"IN inside", "OUT inside", "INS inside", "OUTS inside",
+		"INT1 inside",
 	};
 
 	for (int i = 0; i < ILLEGAL_COUNT; i++)

@@ -144,7 +144,7 @@ static void test_signals(void)
 		[ILLEGAL_INT80] = "INT 0x80", [ILLEGAL_INT21] = "INT 0x21",
 		[ILLEGAL_SYSENTER] = "SYSENTER", [ILLEGAL_IN] = "IN",
 		[ILLEGAL_OUT] = "OUT", [ILLEGAL_INS] = "INS",
-		[ILLEGAL_OUTS] = "OUTS",
+		[ILLEGAL_OUTS] = "OUTS", [ILLEGAL_INT1] = "INT1",
 	};
 	unsigned int i;
 	uint64_t guard = test_address(&e, PLACE_GUARD);

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * threads COUNT: so many threads make empty ECALLs, each through its own TCS.
- * Prints "rate value per-second".
+ * threads COUNT: so many threads make empty ECALLs for a second, each through
+ * its own TCS. Prints "rate value per-second".
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../../../samples/lib/loader.h"
 #include "compute.h"
-
-#define ECALLS 32768
 
 struct worker {
 	pthread_t thread;
 	struct enclave *enclave;
 	unsigned int index;
-	unsigned int calls;
+	unsigned long calls;
 };
+
+static volatile int stop;
 
 static pthread_barrier_t start_line;
 
@@ -33,10 +34,10 @@ static void *work(void *argument)
 {
 	struct worker *w = argument;
 	struct sgx_registers registers;
-	struct sgx_enclave_run run;
+	struct sgx_enclave_run run = { 0 };
 
 	pthread_barrier_wait(&start_line);
-	for (unsigned int i = 0; i < w->calls; i++) {
+	for (; !stop; w->calls++) {
 		memset(&registers, 0, sizeof(registers));
 		registers.rdi = BENCH_NOTHING;
 		must(enclave_enter(w->enclave, w->index, SGX_EENTER, &registers, &run));
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
 	struct enclave_options options = { .threads = count };
 	struct worker workers[256] = { 0 };
 	struct timespec from, to;
+	unsigned long calls = 0;
 	struct enclave e;
 
 	must(count < 1 || count > 256);
@@ -59,16 +61,19 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < count; i++) {
 		workers[i].enclave = &e;
 		workers[i].index = i;
-		workers[i].calls = ECALLS / count;
 		must(pthread_create(&workers[i].thread, NULL, work, &workers[i]));
 	}
 	pthread_barrier_wait(&start_line);
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	for (unsigned int i = 0; i < count; i++)
-		pthread_join(workers[i].thread, NULL);
+	sleep(1);
+	stop = 1;
 	clock_gettime(CLOCK_MONOTONIC, &to);
+	for (unsigned int i = 0; i < count; i++) {
+		pthread_join(workers[i].thread, NULL);
+		calls += workers[i].calls;
+	}
 	printf("rate %.0f per-second\n",
-	       ECALLS / count * count / (to.tv_sec - from.tv_sec + (to.tv_nsec - from.tv_nsec) * 1e-9));
+	       calls / (to.tv_sec - from.tv_sec + (to.tv_nsec - from.tv_nsec) * 1e-9));
 	enclave_destroy(&e);
 	return 0;
 }

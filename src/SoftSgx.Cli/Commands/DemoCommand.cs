@@ -19,8 +19,9 @@ internal static class DemoCommand
           hello        an enclave is built, measured, entered and left; it computes, and proves who it is with a REPORT
           exceptions   a division by zero and a page fault inside an enclave, reported, repaired and resumed
           threads      several threads in one enclave at once
-        and, if it is named, one for the kernels that never were:
-          v22          the interface of the patch series v22 (2019): ADD_PAGE, SET_ATTRIBUTE, its rules and errors
+        and, if they are named:
+          seal         a secret sealed with a key that only this signer's enclaves get, and only on this platform
+          v22          the interface of the patch series v22 (2019), for kernels that never were: ADD_PAGE, SET_ATTRIBUTE
 
         With --paging, another sample instead: an enclave of 64 MiB works in an EPC of 16 MiB, so its pages leave the EPC and come back
         all the time, and every word that it reads is checked. Then the counters of --stats, explained. It takes less than a minute.
@@ -35,11 +36,11 @@ internal static class DemoCommand
         """;
 
     private static readonly string[] s_samples = ["hello", "exceptions", "threads"];
-    private static readonly string[] s_onDemand = ["v22"];
+    private static readonly string[] s_onDemand = ["seal", "v22"];
 
     private static readonly Argument<string[]> s_names = new("sample")
     {
-        Description = "The samples to run: hello, exceptions, threads, v22. The first three if none is named.",
+        Description = "The samples to run: hello, exceptions, threads, seal, v22. The first three if none is named.",
         Arity = ArgumentArity.ZeroOrMore,
         HelpName = "sample",
     };

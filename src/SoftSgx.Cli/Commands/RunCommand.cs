@@ -127,6 +127,8 @@ internal static class RunCommand
         Description = "Stop the program at every transition; none is done in the program itself.",
     };
 
+    private static readonly Option<bool> s_probeMonitor = new("--probe-monitor") { Hidden = true };
+
     private static readonly Option<bool> s_strict = new("--strict")
     {
         Description = "Outside enclaves their memory reads as ones and writes to it vanish, while no thread of the process is inside. Entries and exits cost more.",
@@ -185,7 +187,7 @@ internal static class RunCommand
     private static readonly Option[] s_options =
     [
         s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_platform, s_seed, s_launchControl, s_enclave,
-        s_provision, s_policy, s_audit, s_strict, s_exact, s_genuineIntel,
+        s_provision, s_policy, s_audit, s_strict, s_exact, s_probeMonitor, s_genuineIntel,
     ];
 
     internal static Command Create()
@@ -258,6 +260,7 @@ internal static class RunCommand
             Sgx1 = result.GetValue(s_sgx1),
             Strict = result.GetValue(s_strict),
             Exact = result.GetValue(s_exact),
+            ProbeMonitor = result.GetValue(s_probeMonitor),
             GenuineIntel = result.GetValue(s_genuineIntel),
             ArgumentCount = program.Length,
         };

@@ -3,4 +3,8 @@ using SoftSgx.Kernel;
 namespace SoftSgx.Host.Enclaves;
 
 /// <summary>One opener of the enclave device: the kernel's enclave and the inode that carries its memory.</summary>
-internal sealed record OpenEnclave(Enclave Enclave, EnclaveInode Inode);
+internal sealed record OpenEnclave(Enclave Enclave, EnclaveInode Inode)
+{
+    /// <summary>A debugger has looked into it: from then on its code is as it was built, and the model alone executes its transitions.</summary>
+    internal bool IsDebugged { get; set; }
+}

@@ -12,12 +12,15 @@ internal static class Native
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
         SYS_membarrier = 324, SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
+        SYS_write = 1, SYS_lseek = 8, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33,
+        SYS_fcntl = 72, SYS_ftruncate = 77, SYS_fstatfs = 138, SYS_fallocate = 285, SYS_preadv = 295, SYS_pwritev = 296,
+        SYS_process_vm_readv = 310, SYS_process_vm_writev = 311, SYS_preadv2 = 327, SYS_pwritev2 = 328,
         SYS_wait4 = 61, SYS_exit = 60, SYS_setpgid = 109, SYS_gettid = 186, SYS_futex = 202, SYS_epoll_ctl = 233, SYS_tgkill = 234,
         SYS_madvise = 28, SYS_epoll_pwait = 281, SYS_eventfd2 = 290, SYS_epoll_create1 = 291, SYS_close_range = 436;
 
     // linux/ptrace.h
     internal const int
-        PTRACE_CONT = 7, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SET_THREAD_AREA = 26, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
+        PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SET_THREAD_AREA = 26, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
         PTRACE_GETSIGINFO = 0x4202, PTRACE_SETSIGINFO = 0x4203, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205,
         PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208, PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b;
 
@@ -40,10 +43,15 @@ internal static class Native
     internal const int MREMAP_FIXED = 2;
     internal const int MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_EXEC = 0x10;
     internal const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
-    internal const int O_RDONLY = 0, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_DIRECTORY = 0x10000, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
-    internal const int F_SETLEASE = 1024, F_ADD_SEALS = 1033, F_GET_SEALS = 1034, F_WRLCK = 1, F_UNLCK = 2;
+    internal const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_DIRECTORY = 0x10000, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
+    internal const int F_DUPFD = 0, F_GETFL = 3, F_DUPFD_CLOEXEC = 1030, F_SETLEASE = 1024, F_ADD_SEALS = 1033, F_GET_SEALS = 1034, F_WRLCK = 1, F_UNLCK = 2;
     internal const int F_SEAL_SEAL = 1, F_SEAL_SHRINK = 2, F_SEAL_GROW = 4;
     internal const int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
+    internal const int SEEK_SET = 0, SEEK_CUR = 1;
+
+    // linux/uio.h, linux/fs.h (MAX_RW_COUNT: read(2)), linux/magic.h, arch/x86 (TASK_SIZE_MAX with four levels of page tables)
+    internal const int UIO_MAXIOV = 1024, RWF_HIPRI = 1, PROC_SUPER_MAGIC = 0x9fa0;
+    internal const ulong MAX_RW_COUNT = 0x7ffff000, TASK_SIZE = 0x7ffffffff000;
 
     // linux/prctl.h, linux/seccomp.h
     internal const int PR_SET_NAME = 15, PR_SET_CHILD_SUBREAPER = 36, PR_SET_NO_NEW_PRIVS = 38;
@@ -57,7 +65,8 @@ internal static class Native
         SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20,
         SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGPWR = 30, SIGSTKFLT = 16, SIGSYS = 31, SIGRTMAX = 64;
     internal const int SI_KERNEL = 0x80;
-    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1, TRAP_TRACE = 2;
+    internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1, TRAP_TRACE = 2, TRAP_PERF = 6;
+    internal const int PERF_TYPE_BREAKPOINT = 5; // linux/perf_event.h
     internal const ulong SIG_DFL = 0, SIG_IGN = 1;
     internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_RESETHAND = 0x80000000;
 

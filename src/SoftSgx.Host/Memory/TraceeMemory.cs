@@ -46,13 +46,17 @@ internal sealed unsafe class TraceeMemory : IDisposable
         }
     }
 
-    internal bool TryWrite(ulong address, ReadOnlySpan<byte> source)
+    internal bool TryWrite(ulong address, ReadOnlySpan<byte> source) => WriteSome(address, source) == source.Length;
+
+    /// <summary>Writes up to the first page that cannot be written; the number of bytes.</summary>
+    internal int WriteSome(ulong address, ReadOnlySpan<byte> source)
     {
         fixed (byte* p = source)
         {
             IoVec local = new() { Base = p, Length = (nuint)source.Length };
             IoVec remote = new() { Base = (void*)address, Length = (nuint)source.Length };
-            return Libc.ProcessVmWriteV(Tid, &local, 1, &remote, 1, 0) == source.Length;
+            nint put = Libc.ProcessVmWriteV(Tid, &local, 1, &remote, 1, 0);
+            return put < 0 ? 0 : (int)put;
         }
     }
 

@@ -147,6 +147,7 @@ internal sealed class MonitorCode
         a.jne(slowExitRsi);
         a.mov(esi, (int)TcsRecord.Ready);
         a.@lock.cmpxchg(__qword_ptr[rdx + TcsRecord.AtState], rsi);
+        monitor.Rule(Recovery.LeftIfZero, EEXIT);
         a.jne(slowExitRsi);
 
         monitor.Rule(Recovery.Left, EEXIT);

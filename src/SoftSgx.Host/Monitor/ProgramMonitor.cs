@@ -30,6 +30,9 @@ internal sealed class ProgramMonitor
 {
     private const int EncluLength = 3, JumpLength = 5;
 
+    /// <summary>INT3.</summary>
+    private const byte Trap = 0xCC;
+
     /// <summary>As many filters at most are added to a program: each costs every system call some nanoseconds.</summary>
     private const int MaximumCallTraps = 32;
 
@@ -205,7 +208,7 @@ internal sealed class ProgramMonitor
             return;
         }
         OpenEnclave owner = mapping.Owner;
-        if (owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner) || !area.TryAttach(thread)
+        if (owner.IsDebugged || owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner) || !area.TryAttach(thread)
             || !_subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry))
         {
             return;
@@ -282,7 +285,7 @@ internal sealed class ProgramMonitor
         ulong enclu = regs.Rip;
         bool isInside = space.Enclaves.TryFind(enclu, out EnclaveMapping mapping);
         OpenEnclave? owner = isInside ? mapping.Owner : null;
-        if ((isInside && (owner!.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner))) || !area.SeesFirst(enclu))
+        if ((isInside && (owner!.IsDebugged || owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner))) || !area.SeesFirst(enclu))
         {
             return;
         }
@@ -324,18 +327,30 @@ internal sealed class ProgramMonitor
     /// <summary>A trap of a site while it is being written: the thread executes it again. True if it was that.</summary>
     internal static bool IsBeingWritten(AddressSpace space, ulong rip)
     {
+        Span<byte> now = stackalloc byte[1];
         foreach (MonitorSite site in space.Monitor?.Sites ?? [])
         {
             if (site.Start == rip - 1)
             {
-                return true;
+                return space.ReadCode(site.Start, now) != 1 || now[0] != Trap; // one that is still there is the program's, or a debugger's
             }
         }
         return false;
     }
 
+    /// <summary>A debugger looks into an enclave: it finds the code that was built, and nobody enters it any more without the model.</summary>
+    internal void Exclude(OpenEnclave owner)
+    {
+        if (!owner.IsDebugged)
+        {
+            owner.IsDebugged = true;
+            Withdraw(owner);
+            Unpatch(owner, newcomer: null);
+        }
+    }
+
     /// <summary>Another address space maps an enclave: what leads to the monitor of the first one goes.</summary>
-    internal void Unpatch(OpenEnclave owner, AddressSpace newcomer)
+    internal void Unpatch(OpenEnclave owner, AddressSpace? newcomer)
     {
         foreach (AddressSpace space in _spaces)
         {
@@ -478,7 +493,7 @@ internal sealed class ProgramMonitor
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
                 : new RecoveryPoint(0, Recovery.Based, (int)EncluLeaf.EENTER); // a landing
         }
-        how = rule.Kind;
+        how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & ZeroFlag) != 0 ? Recovery.Left : Recovery.SavedRsi;
         if (site is null)
         {
             return false;
@@ -643,7 +658,7 @@ internal sealed class ProgramMonitor
         {
             return Write(space, owner, address, code);
         }
-        ReadOnlySpan<byte> trap = [0xCC];
+        ReadOnlySpan<byte> trap = [Trap];
         return Write(space, owner, address, trap) && Synchronize() && Write(space, owner, address + 1, code[1..]) && Synchronize()
             && Write(space, owner, address, code[..1]);
     }

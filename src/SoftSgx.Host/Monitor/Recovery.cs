@@ -45,6 +45,9 @@ internal enum Recovery : byte
     /// <summary>RDX and RSI are the program's, RCX, flags, leaf, R10 and R11 in the record.</summary>
     Calling,
 
+    /// <summary>With the zero flag set as <see cref="Left"/>, else as <see cref="SavedRsi"/>.</summary>
+    LeftIfZero,
+
     /// <summary>EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record.</summary>
     Left,
 }

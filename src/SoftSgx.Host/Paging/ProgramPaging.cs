@@ -95,7 +95,8 @@ internal sealed class ProgramPaging
 
     /// <summary>The program has seccomp filters of its own: a new process might be what they kill it for.</summary>
     private bool IsSandboxed(TracedThread thread) =>
-        ProcStatus.SeccompFilters(thread.Tid.ToString(CultureInfo.InvariantCulture)) > _ownFilters + (thread.Space.HasEnclaveFilter ? 2 : 1);
+        ProcStatus.SeccompFilters(thread.Tid.ToString(CultureInfo.InvariantCulture)) 
+            > _ownFilters + (thread.Space.HasEnclaveFilter ? 2 : 1) + thread.Watched.Filters + thread.Space.CallTraps.Count;
 
     /// <summary>The last thread has left an address space.</summary>
     internal void Leave(AddressSpace space)

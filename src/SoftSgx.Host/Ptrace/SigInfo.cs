@@ -17,10 +17,22 @@ internal struct SigInfo
     /// <summary>Of a fault: the address.</summary>
     [FieldOffset(16)] internal ulong Address;
 
+    /// <summary>Of a perf event's SIGTRAP (TRAP_PERF): <c>si_perf_type</c>, the kind of event.</summary>
+    [FieldOffset(32)] internal uint PerfType;
+
+    /// <summary>
+    /// A breakpoint register matched that the program set by perf_event_open(2): an exception, #DB, but a signal that the kernel sends
+    /// and does not force.
+    /// </summary>
+    internal readonly bool IsPerfBreakpoint => IsPerf && PerfType == Interop.Native.PERF_TYPE_BREAKPOINT;
+
+    private readonly bool IsPerf => Signal == Interop.Native.SIGTRAP && Code == Interop.Native.TRAP_PERF;
+
     /// <summary>
     /// True when the processor raised it on the thread's own instruction (<c>si_code</c> above zero is the kernel's own), false
     /// when somebody sent it.
     /// </summary>
     internal readonly bool IsSynchronousFault =>
-        Code > 0 && Signal is Interop.Native.SIGILL or Interop.Native.SIGTRAP or Interop.Native.SIGBUS or Interop.Native.SIGFPE or Interop.Native.SIGSEGV;
+        Code > 0 && !IsPerf
+        && Signal is Interop.Native.SIGILL or Interop.Native.SIGTRAP or Interop.Native.SIGBUS or Interop.Native.SIGFPE or Interop.Native.SIGSEGV;
 }

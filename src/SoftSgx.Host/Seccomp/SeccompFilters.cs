@@ -3,11 +3,11 @@ using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Seccomp;
 
-/// <summary>The two filters that decide which system calls stop a program for the supervisor.</summary>
+/// <summary>The filters that decide which system calls stop a program for the supervisor.</summary>
 /// <remarks>
 /// Everything else runs at native speed: a call that the filter lets pass costs tens of nanoseconds, one that stops costs a
-/// process switch. seccomp(2): of several filters the strictest answer counts, and RET_TRACE is stricter than RET_ALLOW, so the
-/// second filter only ever adds stops.
+/// process switch. seccomp(2): of several filters the strictest answer counts, and RET_TRACE is stricter than RET_ALLOW, so later
+/// filters only ever add stops.
 /// </remarks>
 internal static class SeccompFilters
 {
@@ -18,7 +18,7 @@ internal static class SeccompFilters
 
     /// <summary>
     /// Installed before the program starts: path look-ups that could name a device, SGX ioctls, mappings of files that are
-    /// shared or executable, dispositions of the fault signals, and the trap of the vDSO's entry function.
+    /// shared or executable, other processes' memory, dispositions of the fault signals, and the trap of the vDSO's entry function.
     /// </summary>
     internal static byte[] Base()
     {
@@ -30,6 +30,7 @@ internal static class SeccompFilters
             [
                 SYS_open, SYS_openat, SYS_openat2, SYS_creat, SYS_stat, SYS_lstat, SYS_access, SYS_faccessat, SYS_faccessat2,
                 SYS_readlink, SYS_readlinkat, SYS_getxattr, SYS_lgetxattr, SYS_listxattr, SYS_llistxattr,
+                SYS_process_vm_readv, SYS_process_vm_writev,
             ])
         {
             a.IfEqual((uint)always, trace);
@@ -108,14 +109,17 @@ internal static class SeccompFilters
 
     /// <summary>
     /// Added when a program opens a device for the first time: every change of the address space, because a range may now be
-    /// enclave memory, and questions about open files, because one may now be a device.
+    /// enclave memory, and questions about open files, because one may now be a device, or their change.
     /// </summary>
     internal static byte[] EnclaveUser()
     {
         BpfAssembler a = new();
         int trace = a.NewLabel(), allow = a.NewLabel();
         LoadNativeNumber(a, allow);
-        foreach (int number in (int[])[SYS_mmap, SYS_munmap, SYS_mremap, SYS_pkey_mprotect, SYS_fstat, SYS_newfstatat, SYS_statx])
+        foreach (int number in (int[])
+            [
+                SYS_mmap, SYS_munmap, SYS_mremap, SYS_pkey_mprotect, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_ftruncate, SYS_fallocate,
+            ])
         {
             a.IfEqual((uint)number, trace);
         }
@@ -125,6 +129,39 @@ internal static class SeccompFilters
         a.Ret(SECCOMP_RET_ALLOW);
         a.Place(trace);
         a.Ret(SECCOMP_RET_TRACE);
+        return a.Assemble();
+    }
+
+    /// <summary>
+    /// Added when a program has opened the memory of a process (/proc/PID/mem): what reads, writes and duplicates that descriptor.
+    /// </summary>
+    /// <param name="descriptor">The descriptor; <see langword="null"/> for all of them.</param>
+    internal static byte[] MemoryFile(int? descriptor)
+    {
+        BpfAssembler a = new();
+        int look = a.NewLabel(), allow = a.NewLabel();
+        LoadNativeNumber(a, allow);
+        foreach (int number in (int[])
+            [
+                SYS_read, SYS_write, SYS_pread64, SYS_pwrite64, SYS_readv, SYS_writev, SYS_preadv, SYS_pwritev, SYS_preadv2, SYS_pwritev2,
+                SYS_dup, SYS_dup2, SYS_dup3,
+            ])
+        {
+            a.IfEqual((uint)number, look);
+        }
+        a.IfNotEqual(SYS_fcntl, allow);
+        a.LoadArgumentLow(1);
+        a.IfEqual(F_DUPFD, look);
+        a.IfNotEqual(F_DUPFD_CLOEXEC, allow);
+        a.Place(look);
+        if (descriptor is int fd)
+        {
+            a.LoadArgumentLow(0); // an int: the kernel does not look at the upper half
+            a.IfNotEqual((uint)fd, allow);
+        }
+        a.Ret(SECCOMP_RET_TRACE);
+        a.Place(allow);
+        a.Ret(SECCOMP_RET_ALLOW);
         return a.Assemble();
     }
 

@@ -1,6 +1,7 @@
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Memory;
 using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
@@ -57,7 +58,11 @@ internal sealed class DeviceCalls
     internal CallVerdict OnOpen(TracedThread thread, ref UserRegs regs)
     {
         (int directory, ulong path) = regs.OrigRax is SYS_openat or SYS_openat2 ? ((int)regs.Rdi, regs.Rsi) : (AT_FDCWD, regs.Rdi);
-        DeviceNode node = Find(thread, directory, path);
+        DeviceNode node = Find(thread, directory, path, out int length);
+        if (node == DeviceNode.None && MemoryFile.MayBeNamedBy(_path.AsSpan(0, length)))
+        {
+            return CallVerdict.WatchEnd(PendingCall.NewDescriptor);
+        }
         if (node == DeviceNode.None || !TryReadOpenFlags(thread, regs, out int flags))
         {
             return CallVerdict.GoOn;
@@ -219,6 +224,21 @@ internal sealed class DeviceCalls
         return CallVerdict.Return(Result(errno), settle ? PendingCall.SettleMappings : PendingCall.None);
     }
 
+    /// <summary>A character device has no size: ftruncate is EINVAL, fallocate ENODEV (fs/open.c).</summary>
+    internal CallVerdict OnResize(TracedThread thread, in UserRegs regs)
+    {
+        const ulong KnownModes = 0x7b; // linux/falloc.h; the kernel refuses others whatever the file is
+        int fd = (int)regs.Rdi;
+        bool isAllocation = regs.OrigRax == SYS_fallocate;
+        if (OfDescriptor(thread.Tid, fd) == DeviceNode.None || (isAllocation && (regs.Rsi & uint.MaxValue & ~KnownModes) != 0))
+        {
+            return CallVerdict.GoOn;
+        }
+        bool isEmpty = isAllocation && ((long)regs.Rdx < 0 || (long)regs.R10 <= 0);
+        return IsPathOnly(thread.Tid, fd) ? CallVerdict.Fail(EBADF)
+            : CallVerdict.Fail(isAllocation && !isEmpty ? ENODEV : EINVAL);
+    }
+
     internal static CallVerdict OnSigAction(TracedThread thread, in UserRegs regs)
     {
         Span<KernelSigAction> action = new(ref thread.CallAction);
@@ -239,14 +259,13 @@ internal sealed class DeviceCalls
     /// <summary>A positive value is the SGX error code that the 2019 interface returns; the errors are negative.</summary>
     private static long Result(Errno errno) => -(long)errno;
 
-    private DeviceNode Find(TracedThread thread, int directory, ulong path)
+    private DeviceNode Find(TracedThread thread, int directory, ulong path) => Find(thread, directory, path, out _);
+
+    /// <summary>The device that a path names; the path is then in <see cref="_path"/>, of no length if it could not be read.</summary>
+    private DeviceNode Find(TracedThread thread, int directory, ulong path, out int length)
     {
-        if (path == 0)
-        {
-            return DeviceNode.None;
-        }
-        int length = thread.Space.Memory.ReadString(path, _path);
-        return length <= 0 ? DeviceNode.None : DevicePaths.Find(thread.Tid, directory, _path.AsSpan(0, length));
+        length = path == 0 ? 0 : Math.Max(thread.Space.Memory.ReadString(path, _path), 0);
+        return length == 0 ? DeviceNode.None : DevicePaths.Find(thread.Tid, directory, _path.AsSpan(0, length));
     }
 
     private DeviceNode OfDescriptor(int tid, int fd) =>

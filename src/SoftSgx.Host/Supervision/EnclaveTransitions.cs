@@ -25,6 +25,9 @@ internal sealed class EnclaveTransitions
     /// <summary>RFLAGS.TF</summary>
     private const ulong TrapFlag = 1 << 8;
 
+    /// <summary>RFLAGS.RF</summary>
+    private const ulong ResumeFlag = 1 << 16;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
@@ -106,8 +109,8 @@ internal sealed class EnclaveTransitions
     /// </summary>
     internal void OnSignalInside(TracedThread thread, ref UserRegs regs, ref SigInfo info)
     {
-        bool isException = info.IsSynchronousFault;
-        ForcedSignal forced = isException ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
+        bool isException = info.IsSynchronousFault || info.IsPerfBreakpoint;
+        ForcedSignal forced = info.IsSynchronousFault ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
         Fault fault = default;
         if (isException)
         {
@@ -118,10 +121,20 @@ internal sealed class EnclaveTransitions
                 Resume(thread, ref regs, forced);
                 return;
             }
+            if (info.IsPerfBreakpoint && !thread.Processor.DebugOptIn && thread.Processor.IsInElrange(info.Address))
+            {
+                Resume(thread, ref regs, forced); // SDM vol. 3D, "Breakpoint suppression"
+                return;
+            }
             fault = FaultDecoder.Decode(thread.Space, thread.Processor, regs, info);
             if (FaultDecoder.IsBreakpoint(info))
             {
-                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs);
+                regs.Rip -= (ulong)FaultDecoder.BreakpointLength(thread.Space, regs, info);
+            }
+            if (fault.Kind is not (ExceptionVector.DB or ExceptionVector.BP))
+            {
+                // A fault pushes RF set, also where the host stopped the thread in another way (SDM vol. 3D, "RF treatment on AEX").
+                regs.Eflags |= ResumeFlag;
             }
             if (fault.Kind == ExceptionVector.PF && thread.Space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping) && mapping.ExceedsMaximum(fault.Address))
             {
@@ -182,6 +195,8 @@ internal sealed class EnclaveTransitions
         }
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
+        // Set by the #UD that ENCLU is here; an instruction that completes clears it, but ERESUME, which loads it.
+        file.Rflags &= ~ResumeFlag;
         if (!wasInside)
         {
             _monitor?.Reveal(thread.Space, regs.Rbx);
@@ -214,7 +229,7 @@ internal sealed class EnclaveTransitions
         {
             return;
         }
-        if ((regs.Eflags & TrapFlag) != 0 && leaf != EncluLeaf.ERESUME)
+        if ((regs.Eflags & TrapFlag) != 0 && (leaf != EncluLeaf.ERESUME || thread.Processor.IsNotified))
         {
             Step(thread, ref regs, forced);
             return;
@@ -223,8 +238,9 @@ internal sealed class EnclaveTransitions
     }
 
     /// <summary>
-    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry. After ERESUME the
-    /// processor steps over one instruction of the enclave by itself (SDM vol. 3D, "Single stepping ENCLU instruction leafs").
+    /// Single-stepping ends behind the ENCLU: at the target of an EEXIT, at the entry point of an opt-in entry, be it by EENTER or by an
+    /// ERESUME with AEX-Notify. After any other ERESUME no step is pending, and the processor steps over one instruction of the enclave by
+    /// itself (SDM vol. 3D, EENTER, ERESUME, EEXIT; "Single stepping ENCLU instruction leafs").
     /// </summary>
     private void Step(TracedThread thread, ref UserRegs regs, ForcedSignal forced)
     {
@@ -389,6 +405,8 @@ internal sealed class EnclaveTransitions
             case ExceptionVector.UD when info.Signal != SIGILL:
                 (info.Signal, info.Code, info.Address) = (SIGILL, ILL_ILLOPN, rip);
                 break;
+            case ExceptionVector.DB when info.IsPerfBreakpoint:
+                break; // the address is that of the breakpoint
             case ExceptionVector.AC:
                 info.Address = 0; // the kernel has none to tell
                 break;

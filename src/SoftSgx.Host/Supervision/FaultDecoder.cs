@@ -29,7 +29,9 @@ internal static class FaultDecoder
                 return Fault.InvalidOpcode();
             case SIGTRAP:
                 return !IsBreakpoint(info) ? new Fault((byte)ExceptionVector.DB, 0, 0)
-                    : enclave.DebugOptIn && BreakpointLength(space, regs) == 1 ? new Fault((byte)ExceptionVector.BP, 0, 0)
+                    : !enclave.DebugOptIn ? Fault.InvalidOpcode()
+                    : info.Code == TRAP_BRKPT ? new Fault((byte)ExceptionVector.DB, 0, 0)
+                    : BreakpointLength(space, regs, info) == 1 ? new Fault((byte)ExceptionVector.BP, 0, 0)
                     : Fault.InvalidOpcode();
             case SIGFPE:
                 return new Fault((byte)FloatingPointVector(space, regs, info), 0, 0);
@@ -49,17 +51,24 @@ internal static class FaultDecoder
         }
     }
 
-    /// <summary>INT3 reports SI_KERNEL, a debug exception TRAP_TRACE, TRAP_BRANCH or TRAP_HWBKPT (arch/x86/kernel/traps.c).</summary>
+    /// <summary>
+    /// INT3 reports SI_KERNEL, INT1 TRAP_BRKPT, any other debug exception TRAP_TRACE, TRAP_BRANCH or TRAP_HWBKPT (arch/x86/kernel/traps.c).
+    /// </summary>
     internal static bool IsBreakpoint(in SigInfo info) => info.Signal == SIGTRAP && info.Code is SI_KERNEL or TRAP_BRKPT;
 
     /// <summary>
-    /// Inside an enclave INT3 is a fault, not a trap, and after an opt-out entry an invalid opcode (SDM vol. 3D, "Behavior of INT3
-    /// inside an enclave"). The length of the instruction that RIP is behind: INT3, or INT n with 3, which never is one for enclaves.
+    /// Inside an enclave INT1 and INT3 are faults, not traps, and after an opt-out entry invalid opcodes (SDM vol. 3D, "Consideration of
+    /// the INT1 and INT3 instructions"). How far RIP is behind the instruction: one of these, or INT n with 3, which never is one for
+    /// enclaves. (On some virtual machines it is not behind INT1.)
     /// </summary>
-    internal static int BreakpointLength(AddressSpace space, in UserRegs regs)
+    internal static int BreakpointLength(AddressSpace space, in UserRegs regs, in SigInfo info)
     {
-        Span<byte> last = stackalloc byte[1];
-        return space.ReadCode(regs.Rip - 1, last) == 1 && last[0] != 0xCC ? 2 : 1;
+        const byte Int1 = 0xF1, Int3 = 0xCC;
+        Span<byte> around = stackalloc byte[2];
+        int read = space.ReadCode(regs.Rip - 1, around);
+        return info.Code == TRAP_BRKPT
+            ? (read == 2 && around[0] != Int1 && around[1] == Int1 ? 0 : 1)
+            : (read > 0 && around[0] != Int3 ? 2 : 1);
     }
 
     private static ExceptionVector FloatingPointVector(AddressSpace space, in UserRegs regs, in SigInfo info)
@@ -76,8 +85,8 @@ internal static class FaultDecoder
     }
 
     /// <summary>
-    /// True for instructions that user mode may not execute anyway, with #GP, and that are #UD inside an enclave (SDM vol. 3D, "Instructions
-    /// illegal inside an enclave"): input and output, and software interrupts.
+    /// True for instructions that user mode may not execute anyway, with #GP, and that are #UD inside an enclave (SDM vol. 3D,
+    /// "Instructions illegal inside an enclave"): input and output, and software interrupts.
     /// </summary>
     private static bool IsIllegalInside(AddressSpace space, in UserRegs regs) =>
         TryDecodeAt(space, regs.Rip, out Instruction instruction)

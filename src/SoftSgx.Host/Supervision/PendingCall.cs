@@ -30,6 +30,12 @@ internal enum PendingCall
     /// <summary>rt_sigaction of a fault signal.</summary>
     SigAction,
 
+    /// <summary>A call that may make a descriptor of /proc/PID/mem.</summary>
+    NewDescriptor,
+
+    /// <summary>process_vm_readv or process_vm_writev that comes to enclave memory; it was not made.</summary>
+    RemoteMemory,
+
     /// <summary>An SGX ioctl after which mappings must be brought in line with the enclave.</summary>
     SettleMappings,
 }

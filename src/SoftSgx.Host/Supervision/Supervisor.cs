@@ -30,6 +30,8 @@ internal sealed class Supervisor
     private readonly OpenDevices _devices = new();
     private readonly DeviceCalls _deviceCalls;
     private readonly MemoryCalls _memoryCalls;
+    private readonly MemoryFileCalls _memoryFileCalls;
+    private readonly RemoteMemoryCalls _remoteMemoryCalls;
     private readonly EnclaveTransitions _transitions;
 
     /// <summary>Null unless the run is strict.</summary>
@@ -38,6 +40,7 @@ internal sealed class Supervisor
 
     /// <summary>Null if every transition is to be the model's.</summary>
     private readonly ProgramMonitor? _monitor;
+    private readonly bool _probes;
     private readonly CpuidTraps _cpuid;
     private readonly FaultVerdicts _verdicts;
     private readonly ProgramPaging _paging;
@@ -69,9 +72,11 @@ internal sealed class Supervisor
         DeviceAccess access,
         bool isStrict,
         bool isExact,
+        bool probes,
         ITrace? trace,
         Action<string> warn)
     {
+        _probes = probes;
         _trace = trace;
         _callTrace = trace is null ? null : new CallTrace(trace);
         _subsystem = subsystem;
@@ -84,6 +89,9 @@ internal sealed class Supervisor
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
         _memoryCalls = new MemoryCalls(_devices, _image, _paging, _monitor);
+        SupervisedProcesses processes = new(_threads);
+        _memoryFileCalls = new MemoryFileCalls(processes, _image, _monitor, warn);
+        _remoteMemoryCalls = new RemoteMemoryCalls(processes, _image);
         _abortPages = isStrict ? new AbortPages(_image, _paging) : null;
         _isolation = isStrict ? new EnclaveIsolation(warn) : null;
         _transitions = new EnclaveTransitions(subsystem, _image, _paging, _isolation, _monitor, trace);
@@ -187,6 +195,10 @@ internal sealed class Supervisor
         {
             return;
         }
+        if (_probes && MonitorProbe.OnStop(thread, status))
+        {
+            return;
+        }
         if (_monitor is not null && _monitor.OnStop(thread, status))
         {
             return;
@@ -240,6 +252,10 @@ internal sealed class Supervisor
             _ = thread.Continue();
             return;
         }
+        if (_probes)
+        {
+            MonitorProbe.OnCall(thread, ref regs);
+        }
         if (regs.OrigRax == SYS_rt_sigreturn)
         {
             _follower.Follow(thread);
@@ -283,6 +299,10 @@ internal sealed class Supervisor
             case SYS_getxattr or SYS_lgetxattr or SYS_listxattr or SYS_llistxattr:
                 return _deviceCalls.OnExtendedAttributes(thread, regs);
             case SYS_ioctl:
+                if (_probes)
+                {
+                    MonitorProbe.OnIoctl(thread, regs);
+                }
                 return _deviceCalls.OnIoctl(thread, regs);
             case SYS_mmap:
                 return _memoryCalls.OnMap(thread, ref regs);
@@ -297,6 +317,15 @@ internal sealed class Supervisor
                 return CallVerdict.GoOn;
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
+            case SYS_ftruncate or SYS_fallocate:
+                return _deviceCalls.OnResize(thread, regs);
+            case SYS_process_vm_readv or SYS_process_vm_writev:
+                return _remoteMemoryCalls.OnCall(thread, regs);
+            case SYS_dup or SYS_dup2 or SYS_dup3 or SYS_fcntl when MemoryFileCalls.IsWatched(thread, regs):
+                return MemoryFileCalls.OnDuplicate(thread, regs);
+            case SYS_read or SYS_write or SYS_pread64 or SYS_pwrite64 or SYS_readv or SYS_writev or SYS_preadv or SYS_pwritev or SYS_preadv2
+                or SYS_pwritev2 when MemoryFileCalls.IsWatched(thread, regs):
+                return _memoryFileCalls.OnTransfer(thread, regs);
             case var _ when thread.Space.TrapsCallsAt(regs.Rip - 1):
                 return CallVerdict.GoOn; // code that lies where an enclave is or was, but outside of it
             default:
@@ -370,6 +399,12 @@ internal sealed class Supervisor
                     break;
                 case PendingCall.SigAction:
                     DeviceCalls.OnSigActionEnd(thread, regs);
+                    break;
+                case PendingCall.NewDescriptor:
+                    _memoryFileCalls.OnNewDescriptor(thread, regs);
+                    break;
+                case PendingCall.RemoteMemory:
+                    _remoteMemoryCalls.OnCallEnd(thread, regs);
                     break;
                 case PendingCall.SettleMappings:
                     _memoryCalls.OnSettle(thread, regs);
@@ -465,6 +500,8 @@ internal sealed class Supervisor
         {
             IsForeign = parent.IsForeign,
             InheritsSegment = parent.MonitorSlot != 0,
+            // Only threads of one process share dispositions, as good as always; and only for them TSYNC adds a filter.
+            Watched = dispositions == parent.Dispositions ? parent.Watched : parent.Watched.Copy(),
         };
         _threads.Add(tid, thread);
         if (_early.Remove(tid, out WaitStatus first))

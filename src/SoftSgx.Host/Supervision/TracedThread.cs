@@ -45,6 +45,9 @@ internal sealed class TracedThread
     /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
     internal ulong MaskAtEntry { get; set; }
 
+    /// <summary>The descriptors of its process that filters watch.</summary>
+    internal WatchedDescriptors Watched { get; init; } = new();
+
     /// <summary>
     /// It may enter enclaves by the monitor: at its last entry that the supervisor saw no fault's signal was blocked, and nothing has
     /// happened since that could block one. To force a blocked signal the kernel unblocks it, and afterwards nobody can tell that it was.
@@ -56,6 +59,12 @@ internal sealed class TracedThread
 
     /// <summary>It inherited the segment by which its creator finds a record, and has not run yet.</summary>
     internal bool InheritsSegment { get; set; }
+
+    /// <summary>As many more steps in the monitor until a signal, see <see cref="MonitorProbe"/>; 0 for none.</summary>
+    internal int ProbeSteps { get; set; }
+
+    /// <summary>Steps outside the monitor since the last one in it.</summary>
+    internal int ProbeIdle { get; set; }
 
     /// <summary>What to do at the end of the system call under way.</summary>
     internal PendingCall Pending { get; set; }
@@ -104,6 +113,10 @@ internal sealed class TracedThread
         {
             MayEnterDirectly &= signal == 0;
             Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
+        }
+        if (ProbeSteps != 0 && signal == 0)
+        {
+            return PtraceCalls.SingleStep(Tid);
         }
         return Processor.InEnclave && !Space.TrapsCallsOf(Inside) ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
     }

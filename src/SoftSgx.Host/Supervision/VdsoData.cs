@@ -8,7 +8,10 @@ namespace SoftSgx.Host.Supervision;
 /// <summary>What injected system calls need in the program's memory, laid out in the vDSO image's data area.</summary>
 internal sealed class VdsoData
 {
-    private const int EnclaveName = 0, ProvisionName = 64, FilterHeader = 128, Scratch = 192, FilterBody = 512, AbortCode = 2048;
+    /// <summary>Offsets of the scratch area, and of what comes next.</summary>
+    internal const int Scratch = 192, FilterBody = 512;
+
+    private const int EnclaveName = 0, ProvisionName = 64, FilterHeader = 128, AbortCode = 2048;
 
     private readonly byte[] _filter = SeccompFilters.EnclaveUser();
 

@@ -69,7 +69,11 @@ internal sealed class CallTrace
             return;
         }
         ref readonly UserRegs regs = ref thread.CallRegs;
-        if (verdict.Skip)
+        if (verdict.Pending == PendingCall.RemoteMemory)
+        {
+            thread.TracedCall = Describe(thread, regs); // the result comes later
+        }
+        else if (verdict.Skip)
         {
             if ((thread.TracedCall ?? Describe(thread, regs)) is TraceEvent e)
             {
@@ -171,6 +175,14 @@ internal sealed class CallTrace
                 return PathAt(thread, "readlinkat", regs);
             case SYS_getxattr or SYS_lgetxattr or SYS_listxattr or SYS_llistxattr:
                 return Path(thread, AttributeCall((int)regs.OrigRax), regs.Rdi);
+            case SYS_ftruncate or SYS_fallocate:
+                return New(regs.OrigRax == SYS_ftruncate ? "ftruncate" : "fallocate").Add("fd", (int)regs.Rdi);
+            case SYS_process_vm_readv or SYS_process_vm_writev:
+                return New(regs.OrigRax == SYS_process_vm_readv ? "process_vm_readv" : "process_vm_writev").Add("pid", (int)regs.Rdi);
+            case SYS_read or SYS_write or SYS_readv or SYS_writev:
+                return New(TransferCall((int)regs.OrigRax)).Add("fd", (int)regs.Rdi);
+            case SYS_pread64 or SYS_pwrite64 or SYS_preadv or SYS_pwritev or SYS_preadv2 or SYS_pwritev2:
+                return New(TransferCall((int)regs.OrigRax)).Add("fd", (int)regs.Rdi).Add("position", regs.R10);
             case SYS_ioctl:
                 return Ioctl(regs, DeviceAbi.Mainline, out _).Add("argument", regs.Rdx, null);
             case SYS_mmap:
@@ -228,6 +240,20 @@ internal sealed class CallTrace
     }
 
     private static string Protection(ulong protection) => protection == PROT_NONE ? "PROT_NONE" : TraceNames.Join(protection, s_protections);
+
+    private static string TransferCall(int number) => number switch
+    {
+        SYS_read => "read",
+        SYS_write => "write",
+        SYS_readv => "readv",
+        SYS_writev => "writev",
+        SYS_pread64 => "pread64",
+        SYS_pwrite64 => "pwrite64",
+        SYS_preadv => "preadv",
+        SYS_pwritev => "pwritev",
+        SYS_preadv2 => "preadv2",
+        _ => "pwritev2",
+    };
 
     private static string AttributeCall(int number) => number switch
     {

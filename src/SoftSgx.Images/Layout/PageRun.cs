@@ -17,6 +17,9 @@ public sealed record PageRun(ulong Offset, ulong PageCount, SecInfoFlags Flags, 
     /// <summary>Every chunk is measured.</summary>
     public const ushort AllChunks = 0xFFFF;
 
+    /// <summary>What the pages are for.</summary>
+    public PageUse Use { get; init; }
+
     /// <summary>Offset of the first byte behind the run.</summary>
     public ulong End => Offset + (PageCount * PageContent.PageSize);
 

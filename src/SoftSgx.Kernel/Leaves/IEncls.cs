@@ -50,4 +50,10 @@ internal interface IEncls
 
     /// <summary>Gives a page another type, to be accepted.</summary>
     public LeafResult EModT(in SecInfo secInfo, int epcPage);
+
+    /// <summary>Reads eight bytes of a debug enclave.</summary>
+    public LeafResult EDbgRd(int epcPage, int offsetInPage, out ulong data);
+
+    /// <summary>Writes eight bytes of a debug enclave.</summary>
+    public LeafResult EDbgWr(ulong data, int epcPage, int offsetInPage);
 }

@@ -62,4 +62,12 @@ internal sealed class ProcessorEncls(SgxProcessor processor) : IEncls
 
     /// <inheritdoc/>
     public LeafResult EModT(in SecInfo secInfo, int epcPage) => Processor.EModT.Execute(processor, in secInfo, epcPage);
+
+    /// <inheritdoc/>
+    public LeafResult EDbgRd(int epcPage, int offsetInPage, out ulong data)
+        => Processor.EDbgRd.Execute(processor, epcPage, offsetInPage, out data);
+
+    /// <inheritdoc/>
+    public LeafResult EDbgWr(ulong data, int epcPage, int offsetInPage)
+        => Processor.EDbgWr.Execute(processor, data, epcPage, offsetInPage);
 }

@@ -163,6 +163,22 @@ internal sealed class TracingEncls(IEncls encls, SgxProcessor processor, ITrace 
         return result;
     }
 
+    /// <inheritdoc/>
+    public LeafResult EDbgRd(int epcPage, int offsetInPage, out ulong data)
+    {
+        LeafResult result = encls.EDbgRd(epcPage, offsetInPage, out data);
+        Write(DescribeDebug(EnclsLeaf.EDBGRD, epcPage, offsetInPage)?.Add("data", data), in result);
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public LeafResult EDbgWr(ulong data, int epcPage, int offsetInPage)
+    {
+        LeafResult result = encls.EDbgWr(data, epcPage, offsetInPage);
+        Write(DescribeDebug(EnclsLeaf.EDBGWR, epcPage, offsetInPage)?.Add("data", data), in result);
+        return result;
+    }
+
     private TraceEvent? Begin(EnclsLeaf leaf, int epcPage)
         => trace.Wants(TraceKinds.Encls)
             ? new TraceEvent(TraceKinds.Encls, LeafTable.Find(LeafKind.ENCLS, (uint)leaf)!.Name).Add("epcPage", epcPage)
@@ -185,6 +201,16 @@ internal sealed class TracingEncls(IEncls encls, SgxProcessor processor, ITrace 
         }
 
         return e.Add("type", TraceNames.Of(type));
+    }
+
+    /// <summary>The address is that of the eight bytes.</summary>
+    private TraceEvent? DescribeDebug(EnclsLeaf leaf, int epcPage, int offsetInPage)
+    {
+        TraceEvent? e = Begin(leaf, epcPage);
+        Epcm epcm = processor.Epcm;
+        return e is null || !epcm.Contains(epcPage) || !epcm.IsValid(epcPage)
+            ? e
+            : Address(e, Linear(epcPage) + (ulong)offsetInPage, epcm.EnclaveSecs(epcPage)).Add("type", TraceNames.Of(epcm.TypeOf(epcPage)));
     }
 
     private TraceEvent Address(TraceEvent e, ulong address, int secsPage)

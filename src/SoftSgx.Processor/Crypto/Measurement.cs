@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using SoftSgx.Architecture;
 
@@ -20,6 +22,7 @@ internal sealed class Measurement : IDisposable
 {
     private const int RecordLength = 64;
     private const int SecInfoMeasuredLength = 48;
+    private const int PageSize = 4096;
     private const int FullyMeasuredPage = RecordLength + (16 * (RecordLength + EExtend.ChunkLength));
     private const int StagingLength = 3 * FullyMeasuredPage;
 
@@ -40,10 +43,34 @@ internal sealed class Measurement : IDisposable
     /// <summary>Measures EADD of a page at <paramref name="offset"/> from the enclave's base.</summary>
     public void Add(ulong offset, in SecInfo secInfo)
     {
-        Span<byte> record = Next(RecordLength);
-        BinaryPrimitives.WriteUInt64LittleEndian(record, 0x44444145);
-        BinaryPrimitives.WriteUInt64LittleEndian(record[8..], offset);
-        Bytes.Of(in secInfo)[..SecInfoMeasuredLength].CopyTo(record[16..]);
+        ref AddRecord record = ref MemoryMarshal.AsRef<AddRecord>(Next(RecordLength));
+        record = AddRecord.Of(in secInfo);
+        record.Offset = offset;
+    }
+
+    /// <summary>Measures EADD of <paramref name="count"/> consecutive pages that differ in nothing but their offset.</summary>
+    public void AddRun(ulong offset, ulong count, in SecInfo secInfo)
+    {
+        AddRecord template = AddRecord.Of(in secInfo);
+        while (count > 0)
+        {
+            int room = (StagingLength - _staged) / RecordLength;
+            if (room == 0)
+            {
+                Flush();
+                continue;
+            }
+
+            int batch = (int)Math.Min((ulong)room, count);
+            foreach (ref AddRecord record in MemoryMarshal.Cast<byte, AddRecord>(Next(batch * RecordLength)))
+            {
+                record = template;
+                record.Offset = offset;
+                offset += PageSize;
+            }
+
+            count -= (ulong)batch;
+        }
     }
 
     /// <summary>Measures EEXTEND of 256 bytes at <paramref name="offset"/> from the enclave's base.</summary>
@@ -88,5 +115,27 @@ internal sealed class Measurement : IDisposable
     {
         _hash.AppendData(_staging.AsSpan(0, _staged));
         _staged = 0;
+    }
+
+    /// <summary>The record of EADD.</summary>
+    [StructLayout(LayoutKind.Sequential, Pack = 1)]
+    private struct AddRecord
+    {
+        private const ulong EAdd = 0x44444145;
+
+        private ulong _tag;
+        public ulong Offset;
+        private SecInfoStart _secInfo;
+
+        public static AddRecord Of(in SecInfo secInfo) =>
+            new() { _tag = EAdd, _secInfo = MemoryMarshal.Read<SecInfoStart>(Bytes.Of(in secInfo)) };
+    }
+
+    [InlineArray(SecInfoMeasuredLength / sizeof(ulong))]
+    private struct SecInfoStart
+    {
+#pragma warning disable IDE0044, IDE0051 // The one field of an inline array cannot be read-only, and is used as its elements.
+        private ulong _first;
+#pragma warning restore IDE0044, IDE0051
     }
 }

@@ -20,6 +20,8 @@ public sealed class InterfaceTests
     [InlineData("aex_notify")]
     [InlineData("sgx2")]
     [InlineData("processes")]
+    [InlineData("debug_access")]
+    [InlineData("debug_entries")]
     public void Every_check_holds_but_the_known_limits(string program)
     {
         Outcome outcome = Machine.Supervised(Machine.BuildNativeTest(program));
@@ -40,6 +42,22 @@ public sealed class InterfaceTests
     [InlineData("raw_signals", "--epc", "1M")]
     [InlineData("aex_notify", "--epc", "1M")]
     [InlineData("processes", "--epc", "1M")]
+    [InlineData("transitions")]
+    [InlineData("transitions", "--epc", "1M")]
+    [InlineData("transitions", "--exact")]
+    [InlineData("sgx2", "--exact")]
+    [InlineData("raw_signals", "--exact")]
+    [InlineData("raw_state", "--exact")]
+    [InlineData("aex_notify", "--exact")]
+    [InlineData("signals_ecall", "--exact")]
+    [InlineData("enter_errors", "--exact")]
+    [InlineData("processes", "--exact")]
+    [InlineData("debug_access", "--epc", "1M")]
+    [InlineData("debug_entries", "--epc", "1M")]
+    [InlineData("debug_access", "--exact")]
+    [InlineData("debug_entries", "--exact")]
+    [InlineData("debug_access", "--strict")]
+    [InlineData("debug_entries", "--strict")]
     [InlineData("sgx2", "--sgx1")]
     [InlineData("raw_signals", "--sgx1")]
     [InlineData("aex_notify", "--sgx1")]
@@ -50,6 +68,21 @@ public sealed class InterfaceTests
         Assert.Contains($"\n1..{Names(outcome, "ok ").Count() + Names(outcome, "not ok ").Count()}\n", outcome.Text, StringComparison.Ordinal);
         Assert.Equal([], Failed(outcome).Except(KnownLimits(program)));
         Assert.Equal([], outcome.Left);
+        Assert.DoesNotContain("softsgx:", outcome.ErrorText, StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// A signal at every instruction that a transition without a trap executes in the monitor: registers, results, and what handlers see are as
+    /// if it had hit the ENCLU.
+    /// </summary>
+    [EndToEndFact]
+    public void A_signal_at_any_instruction_of_a_transition_is_none_at_its_ENCLU()
+    {
+        Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--probe-monitor", Machine.BuildNativeTest("transitions"), "probe"]);
+
+        Assert.Equal(8, Names(outcome, "ok ").Count());
+        Assert.Equal([], Failed(outcome));
+        Assert.Equal("exit 0", outcome.End);
     }
 
     [EndToEndTheory]

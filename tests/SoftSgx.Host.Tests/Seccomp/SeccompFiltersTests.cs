@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using SoftSgx.Host.Seccomp;
+using SoftSgx.Host.Supervision;
 using SoftSgx.Host.Vdso;
 using static SoftSgx.Host.Interop.Native;
 
@@ -25,7 +26,9 @@ public sealed class SeccompFiltersTests
     [InlineData(SYS_statx)]
     [InlineData(SYS_readlink)]
     [InlineData(SYS_readlinkat)]
-    public void Look_ups_of_paths_stop(int number) => Assert.True(Stops(SeccompFilters.Base(), number));
+    [InlineData(SYS_process_vm_readv)]
+    [InlineData(SYS_process_vm_writev)]
+    public void Look_ups_of_paths_and_of_memory_stop(int number) => Assert.True(Stops(SeccompFilters.Base(), number));
 
     [Theory]
     [InlineData(SYS_read)]
@@ -94,10 +97,41 @@ public sealed class SeccompFiltersTests
     [InlineData(SYS_mprotect, true)]
     [InlineData(SYS_mmap, true)]
     [InlineData(SYS_fstat, true)]
+    [InlineData(SYS_ftruncate, true)]
+    [InlineData(SYS_fallocate, true)]
     [InlineData(SYS_read, false)]
     [InlineData(SYS_ioctl, false)]
     public void Users_of_the_device_are_watched_for_changes_of_the_address_space(int number, bool stops) =>
         Assert.Equal(stops, Stops(SeccompFilters.EnclaveUser(), number));
+
+    [Theory]
+    [InlineData(SYS_read, true)]
+    [InlineData(SYS_write, true)]
+    [InlineData(SYS_pread64, true)]
+    [InlineData(SYS_pwrite64, true)]
+    [InlineData(SYS_readv, true)]
+    [InlineData(SYS_writev, true)]
+    [InlineData(SYS_preadv, true)]
+    [InlineData(SYS_pwritev, true)]
+    [InlineData(SYS_preadv2, true)]
+    [InlineData(SYS_pwritev2, true)]
+    [InlineData(SYS_dup, true)]
+    [InlineData(SYS_dup2, true)]
+    [InlineData(SYS_dup3, true)]
+    [InlineData(SYS_close, false)]
+    [InlineData(SYS_lseek, false)]
+    [InlineData(SYS_fcntl, true, (ulong)F_DUPFD)]
+    [InlineData(SYS_fcntl, true, (ulong)F_DUPFD_CLOEXEC)]
+    [InlineData(SYS_fcntl, false, (ulong)F_GETFL)]
+    public void A_process_s_memory_is_watched_by_its_descriptor(int number, bool stops, ulong command = 0)
+    {
+        byte[] one = SeccompFilters.MemoryFile(7), all = SeccompFilters.MemoryFile(null);
+        Assert.Equal(stops, Stops(one, number, 7, command));
+        Assert.Equal(stops, Stops(one, number, 7 | (1UL << 32), command)); // the kernel looks at the lower half only
+        Assert.False(Stops(one, number, 8, command));
+        Assert.Equal(stops, Stops(all, number, 8, command));
+        Assert.True(16 + one.Length <= VdsoData.FilterBody - VdsoData.Scratch); // with its header it is placed there
+    }
 
     [Fact]
     public void Mprotect_of_the_ageing_process_passes()

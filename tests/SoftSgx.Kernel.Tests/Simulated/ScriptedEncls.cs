@@ -63,6 +63,15 @@ internal sealed class ScriptedEncls(SgxProcessor processor) : IEncls
 
     public LeafResult EModT(in SecInfo secInfo, int epcPage) => Scripted(EnclsLeaf.EMODT) ?? _real.EModT(in secInfo, epcPage);
 
+    public LeafResult EDbgRd(int epcPage, int offsetInPage, out ulong data)
+    {
+        data = 0;
+        return Scripted(EnclsLeaf.EDBGRD) ?? _real.EDbgRd(epcPage, offsetInPage, out data);
+    }
+
+    public LeafResult EDbgWr(ulong data, int epcPage, int offsetInPage)
+        => Scripted(EnclsLeaf.EDBGWR) ?? _real.EDbgWr(data, epcPage, offsetInPage);
+
     private LeafResult? Scripted(EnclsLeaf leaf)
     {
         int before = Calls.GetValueOrDefault(leaf);

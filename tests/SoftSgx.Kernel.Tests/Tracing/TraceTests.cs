@@ -32,6 +32,8 @@ public class TraceTests
         encls.EAug(0x1000, 1, 2);
         encls.EModPr(in secInfo, 2);
         encls.EModT(in secInfo, 2);
+        encls.EDbgRd(2, 8, out _);
+        encls.EDbgWr(1, 2, 8);
 
         Assert.Equal(typeof(IEncls).GetMethods().Length, _trace.Events.Count);
         Assert.Equal(_trace.Events.Count, _trace.Events.Select(static e => e.Name).Distinct().Count());

@@ -36,6 +36,7 @@ public class AexNotifyTests
         byte[] before = _xsave.ToArray();
 
         Assert.Equal(LeafResult.Ok, Resume(enclave, ref registers));
+        Assert.True(enclave.Logical.IsNotified);
         Assert.Equal(1UL, registers.Rax);
         Assert.Equal(TestPlatform.Base + TestEnclave.Entry, registers.Rip);
         Assert.Equal(host.Rip, registers.Rcx);

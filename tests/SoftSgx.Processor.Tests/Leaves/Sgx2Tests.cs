@@ -246,7 +246,7 @@ public class Sgx2Tests
         Assert.Equal(TestPlatform.Base + 0x1234, registers.Rip);
     }
 
-    public static TheoryData<string> BadThreads => ["reserved", "opt-in", "no frames", "aep", "state", "cet", "ssp"];
+    public static TheoryData<string> BadThreads => ["reserved", "opt-in", "no frames", "aep", "state", "cet", "ssp", "zeros"];
 
     [Theory]
     [MemberData(nameof(BadThreads))]
@@ -262,6 +262,7 @@ public class Sgx2Tests
             case "state": tcs.State = Tcs.Active; break;
             case "cet": tcs.OCetSsa = 16; break;
             case "ssp": tcs.PrevSsp = 8; break;
+            case "zeros": tcs = default; break;
         }
 
         MemoryMarshal.Write(_platform.Frames.Frame(_enclave.LastPage), in tcs);

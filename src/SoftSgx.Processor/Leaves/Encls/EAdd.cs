@@ -69,9 +69,7 @@ public static class EAdd
         Span<byte> frame = processor.Frames.Frame(epcPage);
         sourcePage.CopyTo(frame);
 
-        bool isTcs = secInfo.PageType == PageType.PT_TCS;
-        if (isTcs && !IsTcsAcceptable(in secs, in MemoryMarshal.AsRef<Tcs>(frame))) return LeafResult.GeneralProtection;
-        if (!isTcs && secInfo.IsWriteOnly) return LeafResult.GeneralProtection;
+        if (!IsPageAcceptable(in secs, in secInfo, frame)) return LeafResult.GeneralProtection;
         if (linearAddress - secs.BaseAddress >= secs.EnclaveSize) return LeafResult.GeneralProtection;
 
         EnclaveState enclave = processor.StateOf(secsPage);
@@ -80,12 +78,7 @@ public static class EAdd
         {
             if (enclave.IsInitialized) return LeafResult.GeneralProtection;
 
-            if (isTcs)
-            {
-                secInfo.Flags &= ~SecInfoFlags.RWX;
-                ResetTcs(ref MemoryMarshal.AsRef<Tcs>(frame));
-            }
-
+            ResetIfTcs(ref secInfo, frame);
             enclave.Measurement.Add(linearAddress - secs.BaseAddress, in secInfo);
             enclave.AddChild();
             processor.Epcm.Set(epcPage, secInfo.PageType, secInfo.Permissions, linearAddress, secsPage);
@@ -94,6 +87,28 @@ public static class EAdd
         finally
         {
             enclave.EndMeasuring();
+        }
+    }
+
+    /// <summary>The checks of a page that do not depend on where it goes. SECINFO is well-formed and of type PT_REG or PT_TCS.</summary>
+    internal static bool IsPageAcceptable(in Secs secs, in SecInfo secInfo, ReadOnlySpan<byte> page)
+    {
+        bool isTcs = secInfo.PageType == PageType.PT_TCS;
+
+        if (isTcs && !IsTcsAcceptable(in secs, in MemoryMarshal.AsRef<Tcs>(page))) return false;
+        if (!isTcs && secInfo.IsWriteOnly) return false;
+        return true;
+    }
+
+    /// <summary>What EADD makes of a TCS before it is measured: no permissions, idle, not debugged. Other pages stay as they are.</summary>
+    /// <param name="secInfo">The page's type and permissions.</param>
+    /// <param name="page">Its contents, 4,096 bytes.</param>
+    public static void ResetIfTcs(ref SecInfo secInfo, Span<byte> page)
+    {
+        if (secInfo.PageType == PageType.PT_TCS)
+        {
+            secInfo.Flags &= ~SecInfoFlags.RWX;
+            ResetTcs(ref MemoryMarshal.AsRef<Tcs>(page));
         }
     }
 

@@ -119,7 +119,10 @@ public static class EAccept
         return epcm.TypeOf(page) == secInfo.PageType;
     }
 
-    /// <summary>True if the page's contents can be a TCS that nobody has entered by yet.</summary>
+    /// <summary>
+    /// True if the page's contents can be a TCS that nobody has entered by yet. A page of zeros cannot: its CSSA is not below its NSSA
+    /// (SDM vol. 3D, EACCEPT: "For TCS pages, perform additional checks").
+    /// </summary>
     private static bool IsFreshTcs(in Secs secs, in Tcs tcs)
     {
         if (!Bytes.IsZero(in tcs.Reserved)) return false;

@@ -105,6 +105,7 @@ public static class EResume
         if (notify)
         {
             Notify(ref registers, cssa, target, logical.DebugOptIn);
+            logical.IsNotified = true;
         }
         else
         {

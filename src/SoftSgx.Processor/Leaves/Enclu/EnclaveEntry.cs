@@ -130,6 +130,7 @@ internal static class EnclaveEntry
         logical.SavedGsBase = registers.GsBase;
         logical.SavedTrapFlag = (registers.Rflags & Rflags.TF) != 0;
         logical.DebugOptIn = (tcs.Flags & TcsFlags.DBGOPTIN) != 0;
+        logical.IsNotified = false;
 
         ref GprSgx gpr = ref GprOf(processor, logical);
         gpr.URsp = registers.Rsp;
