@@ -1,5 +1,6 @@
 using SoftSgx.Bench.Host;
 using SoftSgx.Bench.Images;
+using SoftSgx.Bench.Kernel;
 using SoftSgx.Bench.Processor;
 using SoftSgx.Bench.Simulation;
 
@@ -20,6 +21,7 @@ internal static class Benchmarks
         new("report-key", "EREPORT and EGETKEY, against the bare CMACs that they consist of", ReportKey.Run),
         new("paging-leaves", "EWB and ELDU, against a bare AES-GCM-128 of a page", PagingLeaves.Run),
         new("simulation", "accesses and paging cycles of a simulation without contents, by pattern, policy and size", SimulatedPaging.Run),
+        new("policy", "building an enclave with a policy of 1,000 rules against without one", PolicyChecks.Run),
         new("ecall", "an empty ECALL through the vDSO against two bare ptrace stops; computing inside against outside", EcallUnderSupervision.Run),
         new("paging", "pages evicted and loaded in a live program, against userfaultfd, AES-GCM and punching holes alone", LivePaging.Run),
         new("interface", "system calls and processes under softsgx against without; ECALLs of 64 threads against one", ProgramInterface.Run),

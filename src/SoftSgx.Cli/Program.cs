@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SoftSgx.Cli;
 using SoftSgx.Cli.Commands;
 using SoftSgx.Host;
@@ -17,6 +18,8 @@ RootCommand root = new("SGX for machines that have none: run SGX programs unmodi
     SignCommand.Create(),
     VerifyCommand.Create(),
     LeavesCommand.Create(),
+    PlatformCommand.Create(),
+    PolicyCommand.Create(),
 };
 HelpWithDetails.Attach(root, new Dictionary<string, string>
 {
@@ -30,13 +33,25 @@ HelpWithDetails.Attach(root, new Dictionary<string, string>
     [SignCommand.Name] = SignCommand.Details,
     [VerifyCommand.Name] = VerifyCommand.Details,
     [LeavesCommand.Name] = LeavesCommand.Details,
+    [PolicyCommand.Name] = PolicyCommand.Details,
+    [PolicyCommand.CheckName] = PolicyCommand.CheckDetails,
+    [PlatformCommand.Name] = PlatformCommand.Details,
+    [PlatformCommand.ShowName] = PlatformCommand.ShowDetails,
+    [PlatformCommand.InitName] = PlatformCommand.InitDetails,
+    [PlatformCommand.UpdateName] = PlatformCommand.UpdateDetails,
+    [PlatformCommand.ListName] = PlatformCommand.ListDetails,
+    [PlatformCommand.RemoveName] = PlatformCommand.RemoveDetails,
 });
 
 ParseResult parsed = root.Parse(RunCommand.SeparateProgram(args.Length == 0 ? ["--help"] : args));
 bool isRun = parsed.CommandResult.Command.Name == RunCommand.Name;
 if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithDetails)
 {
-    string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+    string command = "";
+    for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } named; at = at.Parent)
+    {
+        command = $"{named.Command.Name} {command}";
+    }
     Messages.Error($"{parsed.Errors[^1].Message} Try: softsgx {command}--help");
     return isRun ? ProgramRunner.ExitOwnFailure : ExitUsage;
 }

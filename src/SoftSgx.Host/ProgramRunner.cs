@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using SoftSgx.Host.Cpuid;
+using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Paging;
@@ -37,6 +38,21 @@ public sealed record RunOptions
 
     /// <summary>The processor has SGX1 only: no SGX2, no AEX-Notify.</summary>
     public bool Sgx1 { get; init; }
+
+    /// <summary>The platform that the program runs on; this user's default one if left out.</summary>
+    public PlatformIdentity? Platform { get; init; }
+
+    /// <summary>What firmware made of launch control; the platform's if left out.</summary>
+    public LaunchControlSetting? LaunchControl { get; init; }
+
+    /// <summary>Who may open the devices.</summary>
+    public DeviceAccess Access { get; init; } = new();
+
+    /// <summary>Who may run which enclave, and what its pages are kept from; null if everything is allowed.</summary>
+    public SecurityPolicy? Policy { get; init; }
+
+    /// <summary>Takes the policy's audit lines; standard error if left out.</summary>
+    public IAuditLog? Audit { get; init; }
 
     /// <summary>CPUID leaf 0 says "GenuineIntel" whatever the processor is.</summary>
     public bool GenuineIntel { get; init; }
@@ -87,26 +103,47 @@ public static class ProgramRunner
             return CannotExecute(warn, name, missing);
         }
 
+        if (ProcessorSurvey.Difference() is string difference)
+        {
+            throw new HostException(
+                $"{difference}. A thread inside an enclave may move from one to the other: "
+                + "keep the program on processors that are alike, with taskset -c LIST softsgx run …");
+        }
+        PlatformIdentity identity = options.Platform ?? PlatformDirectory.OfThisUser.Open(PlatformIdentity.DefaultName);
         LaunchEnvironment launch = LaunchEnvironment.Read(); // before our own handlers change what there is to read
         SignalForwarder signals = SignalForwarder.Install();
         using HostEpcPlatform platform = new(options.Epc.Pages);
-        ProcessorConfiguration configuration = HostProcessor.Configure((ulong)options.Epc.Pages * PageSize, options.Sgx1);
-        configuration = configuration with { EpcSections = EpcPlacement.Place(options.Epc, configuration.EpcSections[0].PhysicalBase) };
-        PlatformSecrets secrets = PlatformSecrets.FromSeed(PlatformStore.ReadOrCreate(PlatformStore.DefaultPath, out string? temporary));
-        SgxProcessor processor = new(configuration, secrets, options.Epc.Pages, platform);
-        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions { Layout = options.Epc, Reclaim = options.Reclaim, Trace = options.Trace });
+        ProcessorConfiguration configuration = HostProcessor.Configure(
+            options.Epc, options.Sgx1 || identity.Sgx1, options.LaunchControl ?? identity.LaunchControl);
+        SgxProcessor processor = new(configuration, identity.Secrets, options.Epc.Pages, platform);
+        using AuditLog standardError = new();
+        PolicyModule? policy = options.Policy is null ? null : new(options.Policy, options.Audit ?? standardError);
+        SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions
+        {
+            Layout = options.Epc,
+            Reclaim = options.Reclaim,
+            Security = policy,
+            CurrentTask = static () => HostTask.Current,
+            Trace = options.Trace,
+        });
         foreach (int page in options.PoisonedPages)
         {
             _ = subsystem.Poison(page);
         }
-        CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features) { GenuineIntel = options.GenuineIntel });
+        CpuidTraps cpuid = new(new CpuidFeatures(configuration.Features)
+        {
+            LaunchControl = configuration.SgxLaunchControl,
+            GenuineIntel = options.GenuineIntel,
+        });
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
-        Supervisor supervisor = new(subsystem, platform, pager, verdicts, cpuid, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
+        DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
+        Supervisor supervisor = new(
+            subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.
-            NoticeAtFirstEnclave = temporary is null ? null
-                : $"the platform's secret cannot be kept ({temporary}): keys and sealed data are lost after this run. Set XDG_STATE_HOME to a writable directory",
+            NoticeAtFirstEnclave = identity.WhyTemporary is null ? null
+                : $"the platform's secret cannot be kept ({identity.WhyTemporary}): keys and sealed data are lost after this run. Set XDG_STATE_HOME to a writable directory",
         };
 
         using SyscallScript script = new();
@@ -134,7 +171,10 @@ public static class ProgramRunner
                     + (call == "seccomp" ? "; the kernel needs CONFIG_SECCOMP_FILTER" : ""));
         }
         options.Ended?.Invoke(new RunStatistics(
-            Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports));
+            Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports)
+        {
+            Policy = policy?.Report,
+        });
         if (status.Signaled)
         {
             options.Trace?.Flush();

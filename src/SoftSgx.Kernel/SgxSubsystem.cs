@@ -17,6 +17,7 @@ public sealed partial class SgxSubsystem
     /// <param name="processor">The processor. All its EPC pages go into the pool.</param>
     /// <param name="platform">Where the contents of EPC pages live: what the processor reads them through.</param>
     /// <param name="options">What can be chosen.</param>
+    /// <exception cref="ArgumentException">The options do not fit the processor, or a logical processor differs from it.</exception>
     public SgxSubsystem(SgxProcessor processor, IEpcPlatform platform, SubsystemOptions? options = null)
         : this(processor, platform, options ?? new SubsystemOptions(), new ProcessorEncls(processor))
     {
@@ -37,6 +38,14 @@ public sealed partial class SgxSubsystem
         if (options.Reclaim.Problem is { } problem)
         {
             throw new ArgumentException(problem, nameof(options));
+        }
+
+        for (int i = 0; i < options.OtherProcessors.Count; i++)
+        {
+            if (ProcessorUniformity.Difference(processor.Configuration, options.OtherProcessors[i]) is { } difference)
+            {
+                throw new ArgumentException($"logical processor {i + 1} is not as the boot processor: {difference}", nameof(options));
+            }
         }
 
         var links = new EpcPageLinks(layout.Pages);

@@ -1,4 +1,5 @@
 using SoftSgx.Kernel.Tracing;
+using SoftSgx.Processor;
 
 namespace SoftSgx.Kernel;
 
@@ -19,6 +20,18 @@ public sealed record SubsystemOptions
 
     /// <summary>Who decides which thread goes on; <see langword="null"/> where threads run by themselves.</summary>
     public IKernelScheduler? Scheduler { get; init; }
+
+    /// <summary>
+    /// The logical processors beside the boot processor, which is the one that the subsystem is made with. They must not differ from
+    /// it: <see cref="ProcessorUniformity"/>.
+    /// </summary>
+    public IReadOnlyList<ProcessorConfiguration> OtherProcessors { get; init; } = [];
+
+    /// <summary>Asked before anything that a policy may forbid; <see langword="null"/> if everything is allowed.</summary>
+    public ISecurityModule? Security { get; init; }
+
+    /// <summary>The thread of the program for which the calling thread works; none if left out.</summary>
+    public Func<ICallingTask> CurrentTask { get; init; } = static () => NoTask.Instance;
 
     /// <summary>Takes what happens; <see langword="null"/> if nobody looks.</summary>
     public ITrace? Trace { get; init; }

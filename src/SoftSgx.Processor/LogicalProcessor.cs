@@ -7,13 +7,22 @@ namespace SoftSgx.Processor;
 /// SDM vol. 3D, "Enclave mode and control registers" (the CR_ registers of the instruction reference).
 /// </summary>
 /// <remarks>Belongs to one thread at a time; only <see cref="SgxProcessor"/> is shared.</remarks>
-public sealed class LogicalProcessor
+public sealed partial class LogicalProcessor
 {
     private int[] _xsavePages = new int[2];
     private int[] _stagedXsavePages = new int[2];
     private int _xsavePageCount;
     private int _stagedXsavePageCount;
     private byte[] _xsaveScratch = [];
+
+    /// <summary>A logical processor whose MSRs are as firmware leaves them.</summary>
+    /// <param name="configuration">What firmware leaves; SGX on and launch control writable if left out.</param>
+    public LogicalProcessor(ProcessorConfiguration? configuration = null)
+    {
+        configuration ??= ProcessorConfiguration.Default;
+        FeatureControl = configuration.FeatureControl;
+        LePubKeyHash = configuration.LePubKeyHash;
+    }
 
     /// <summary>CR_ENCLAVE_MODE: the processor executes inside an enclave.</summary>
     public bool InEnclave { get; internal set; }
@@ -59,30 +68,6 @@ public sealed class LogicalProcessor
 
     /// <summary>The epoch of the enclave in which the processor entered it.</summary>
     internal uint EntryEpoch { get; set; }
-
-    /// <summary>IA32_SGXLEPUBKEYHASH0 to 3: SHA-256 of the modulus that signs launch enclaves. Starts as Intel's.</summary>
-    public Hash256 LePubKeyHash { get; set; } = Hash256.From(IntelPubKeyHash);
-
-    /// <summary>SHA-256 of the modulus that Intel signs its enclaves with: the reset value of the MSRs.</summary>
-    public static ReadOnlySpan<byte> IntelPubKeyHash =>
-    [
-        0xac, 0xb7, 0x70, 0x12, 0x05, 0x3e, 0x05, 0xa6, 0x3d, 0x41, 0x3b, 0x8b, 0xba, 0xe8, 0xfb, 0x6c,
-        0x5d, 0x73, 0xb3, 0xf2, 0x99, 0x6d, 0x91, 0xc4, 0x3b, 0xbb, 0xf9, 0x09, 0x59, 0xc0, 0xf8, 0xd4,
-    ];
-
-    /// <summary>
-    /// WRMSR to IA32_SGXLEPUBKEYHASH0 to 3, all four at once.
-    /// SDM vol. 3D, "Launch control configuration"; SDM vol. 4, IA32_FEATURE_CONTROL (SGX launch control enable).
-    /// </summary>
-    /// <returns>Success, or #GP(0) where the processor has launch control locked.</returns>
-    public LeafResult WriteLePubKeyHash(ProcessorConfiguration configuration, in Hash256 hash)
-    {
-        ArgumentNullException.ThrowIfNull(configuration);
-
-        if (!configuration.LaunchControlWritable) return LeafResult.GeneralProtection;
-        LePubKeyHash = hash;
-        return LeafResult.Ok;
-    }
 
     /// <summary>True if <paramref name="address"/> lies in the address range of the enclave that the processor is in.</summary>
     public bool IsInElrange(ulong address) => InEnclave && address - EnclaveBase < EnclaveSize;

@@ -23,14 +23,22 @@ public sealed class PlatformSecrets
     private readonly Bytes32 _reportKeyId;
     private readonly AesCmac _derivation;
 
-    private PlatformSecrets(ReadOnlySpan<byte> seed)
+    private PlatformSecrets(ReadOnlySpan<byte> seed, ReadOnlySpan<byte> ownerEpoch, ReadOnlySpan<byte> cpuSvn)
     {
         _seed = seed.ToArray();
         Expand("root provisioning key"u8, _rootProvisioningKey.AsSpan());
         Expand("root seal key"u8, _rootSealKey.AsSpan());
-        Expand("owner epoch"u8, _ownerEpoch.AsSpan());
+        if (ownerEpoch.IsEmpty)
+        {
+            Expand("owner epoch"u8, _ownerEpoch.AsSpan());
+        }
+        else
+        {
+            _ownerEpoch = Bytes16.From(ownerEpoch);
+        }
+
         Expand("report key id"u8, _reportKeyId.AsSpan());
-        CurrentCpuSvn.CopyTo(_cpuSvn.AsSpan());
+        _cpuSvn = Bytes16.From(cpuSvn.IsEmpty ? DefaultCpuSvn : cpuSvn);
         _loadedCpuSvn = _cpuSvn;
         _derivation = new AesCmac(_rootProvisioningKey.AsReadOnlySpan());
     }
@@ -53,21 +61,42 @@ public sealed class PlatformSecrets
     /// <summary>CR_REPORT_KEYID: wear-out protection of the report key; 32 bytes.</summary>
     public ReadOnlySpan<byte> ReportKeyId => _reportKeyId.AsReadOnlySpan();
 
-    /// <summary>What <see cref="FromSeed"/> makes this platform of again. Keep it as secret as the keys.</summary>
+    /// <summary>What <see cref="FromSeed(ReadOnlySpan{byte})"/> makes this platform of again. Keep it as secret as the keys.</summary>
     public ReadOnlySpan<byte> Seed => _seed;
 
-    private static ReadOnlySpan<byte> CurrentCpuSvn => [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    /// <summary>The CPUSVN of a platform that nobody chose one for; 16 bytes.</summary>
+    public static ReadOnlySpan<byte> DefaultCpuSvn => [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
     /// <summary>The platform that belongs to <paramref name="seed"/>: always the same one.</summary>
     /// <exception cref="ArgumentException">The seed is empty.</exception>
-    public static PlatformSecrets FromSeed(ReadOnlySpan<byte> seed)
+    public static PlatformSecrets FromSeed(ReadOnlySpan<byte> seed) => FromSeed(seed, default, default);
+
+    /// <summary>The platform that belongs to a seed, an owner epoch and a CPUSVN.</summary>
+    /// <param name="seed">What is fused in: all keys depend on it.</param>
+    /// <param name="ownerEpoch">
+    /// CR_SGXOWNEREPOCH, 16 bytes, as firmware sets it; empty for one that follows from the seed. All keys but the provisioning keys depend
+    /// on it.
+    /// </param>
+    /// <param name="cpuSvn">CR_CPUSVN, 16 bytes; empty for <see cref="DefaultCpuSvn"/>.</param>
+    /// <exception cref="ArgumentException">The seed is empty, or another value has a wrong length.</exception>
+    public static PlatformSecrets FromSeed(ReadOnlySpan<byte> seed, ReadOnlySpan<byte> ownerEpoch, ReadOnlySpan<byte> cpuSvn)
     {
         if (seed.IsEmpty)
         {
             throw new ArgumentException("a platform needs a seed", nameof(seed));
         }
 
-        return new PlatformSecrets(seed);
+        if (ownerEpoch.Length is not (0 or Bytes16.Size))
+        {
+            throw new ArgumentException("an owner epoch has 16 bytes", nameof(ownerEpoch));
+        }
+
+        if (cpuSvn.Length is not (0 or Bytes16.Size))
+        {
+            throw new ArgumentException("a CPUSVN has 16 bytes", nameof(cpuSvn));
+        }
+
+        return new PlatformSecrets(seed, ownerEpoch, cpuSvn);
     }
 
     /// <summary>A platform that there was none like before.</summary>
@@ -75,7 +104,7 @@ public sealed class PlatformSecrets
     {
         Span<byte> seed = stackalloc byte[SeedLength];
         RandomNumberGenerator.Fill(seed);
-        return new PlatformSecrets(seed);
+        return new PlatformSecrets(seed, default, default);
     }
 
     /// <summary>Loads a microcode update: EUPDATESVN takes its version into use if it is a newer one.</summary>

@@ -56,8 +56,31 @@ public sealed record ProcessorConfiguration
     /// <summary>Sections of the EPC as CPUID enumerates them.</summary>
     public IReadOnlyList<EpcSection> EpcSections { get; init; } = [];
 
+    /// <summary>SGX_LC, CPUID leaf 7, ECX bit 30: there are the registers IA32_SGXLEPUBKEYHASH0 to 3.</summary>
+    public bool SgxLaunchControl { get; init; } = true;
+
+    /// <summary>IA32_FEATURE_CONTROL as firmware leaves it on every logical processor.</summary>
+    public FeatureControl FeatureControl { get; init; } =
+        FeatureControl.Lock | FeatureControl.SgxLaunchControl | FeatureControl.SgxEnable;
+
+    /// <summary>
+    /// IA32_SGXLEPUBKEYHASH0 to 3 as firmware leaves them on every logical processor: Intel's, unless firmware wrote another signer's.
+    /// </summary>
+    public Hash256 LePubKeyHash { get; init; } = Hash256.From(LogicalProcessor.IntelPubKeyHash);
+
+    /// <summary>
+    /// Firmware has enabled SGX. Otherwise CPUID leaf 0x12 enumerates no leaf, and ENCLS and ENCLU are #GP(0):
+    /// SDM vol. 3D, "Intel SGX opt-in configuration".
+    /// </summary>
+    public bool IsSgxEnabled => (FeatureControl & EnabledSgx) == EnabledSgx;
+
     /// <summary>Software may write IA32_SGXLEPUBKEYHASH0 to 3.</summary>
-    public bool LaunchControlWritable { get; init; } = true;
+    public bool LaunchControlWritable =>
+        Sgx1 && SgxLaunchControl && IsSgxEnabled && (FeatureControl & FeatureControl.SgxLaunchControl) != 0;
+
+    internal const FeatureControl EnabledSgx = FeatureControl.Lock | FeatureControl.SgxEnable;
+
+    internal static ProcessorConfiguration Default { get; } = new();
 
     /// <summary>Bits of MXCSR that may be set: MXCSR_MASK of the CPU.</summary>
     public uint MxcsrMask { get; init; } = 0xFFFF;
@@ -77,7 +100,7 @@ public sealed record ProcessorConfiguration
     /// <summary>The configuration as CPUID leaf 0x12 shows it.</summary>
     public SgxFeatures Features => new()
     {
-        Sgx1 = Sgx1,
+        Sgx1 = Sgx1 && IsSgxEnabled,
         Sgx2 = Sgx2,
         Oversub = Oversub,
         EUpdateSvn = EUpdateSvn,
@@ -91,7 +114,7 @@ public sealed record ProcessorConfiguration
     };
 
     /// <summary>True if the processor enumerates that feature; SGX1 goes before all others.</summary>
-    public bool Enumerates(LeafFeature feature) => Sgx1 && feature switch
+    public bool Enumerates(LeafFeature feature) => Sgx1 && IsSgxEnabled && feature switch
     {
         LeafFeature.SGX1 => true,
         LeafFeature.SGX2 => Sgx2,

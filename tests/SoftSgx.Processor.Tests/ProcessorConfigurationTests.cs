@@ -75,19 +75,6 @@ public class ProcessorConfigurationTests
         Assert.Equal(0u, CpuidLeaf12.Compute((configuration with { MiscSelect = MiscSelect.None }).Features, 0).Ebx);
     }
 
-    [Fact]
-    public void Launch_control_is_written_where_it_is_not_locked()
-    {
-        LogicalProcessor logical = new();
-        Hash256 hash = default;
-        hash.AsSpan().Fill(7);
-
-        Assert.Equal(s_gp, logical.WriteLePubKeyHash(new ProcessorConfiguration { LaunchControlWritable = false }, in hash));
-        Assert.Equal(Hash256.From(LogicalProcessor.IntelPubKeyHash), logical.LePubKeyHash);
-        Assert.Equal(LeafResult.Ok, logical.WriteLePubKeyHash(new ProcessorConfiguration(), in hash));
-        Assert.Equal(hash, logical.LePubKeyHash);
-    }
-
     private static LeafResult Execute(ProcessorConfiguration configuration, EnclsLeaf leaf)
     {
         SgxProcessor processor = new TestPlatform(configuration).Processor;

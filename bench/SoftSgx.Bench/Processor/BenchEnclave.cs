@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Security.Cryptography;
 using SoftSgx.Architecture;
 using SoftSgx.Processor;
@@ -43,27 +42,11 @@ internal sealed class BenchEnclave
         BenchPlatform.Expect(EAdd.Execute(Platform.Processor, contents, in info, BenchPlatform.Base + ((ulong)index << 12), 0, index + 1));
     }
 
-    /// <summary>Signs the enclave with a fresh key. The runtime makes no keys of exponent 3, so primes come from keys of its own.</summary>
     private void Initialize()
     {
-        BigInteger p = Prime();
-        BigInteger q = Prime();
-        BigInteger modulus = p * q;
-        BigInteger phi = (p - 1) * (q - 1);
-        BigInteger secret = (1 + ((phi % 3 == 2 ? 1 : 2) * phi)) / 3;
-
         SigStruct sig = default;
-        sig.Header = Bytes16.From(SigStruct.HeaderConstant);
-        sig.Header2 = Bytes16.From(SigStruct.Header2Constant);
-        sig.Exponent = SigStruct.RequiredExponent;
         sig.EnclaveHash = Measure();
-        Write(modulus, ref sig.Modulus);
-        BigInteger message = new(EnclaveSignature.EncodedMessage(in sig), isUnsigned: true, isBigEndian: true);
-        BigInteger signature = BigInteger.ModPow(message, secret, modulus);
-        BigInteger q1 = BigInteger.DivRem(signature * signature, modulus, out BigInteger square);
-        Write(signature, ref sig.Signature);
-        Write(q1, ref sig.Q1);
-        Write(square * signature / modulus, ref sig.Q2);
+        new BenchSigner().Sign(ref sig);
         Logical.LePubKeyHash = EnclaveSignature.MrSigner(in sig);
         BenchPlatform.Expect(EInit.Execute(Platform.Processor, Logical, Bytes.Of(in sig), 0, new byte[EInitToken.Size]));
     }
@@ -84,23 +67,4 @@ internal sealed class BenchEnclave
 
         return Hash256.From(SHA256.HashData(log));
     }
-
-    private static BigInteger Prime()
-    {
-        while (true)
-        {
-            using RSA rsa = RSA.Create(3072);
-            RSAParameters parameters = rsa.ExportParameters(includePrivateParameters: true);
-            foreach (byte[] bytes in new[] { parameters.P!, parameters.Q! })
-            {
-                BigInteger prime = new(bytes, isUnsigned: true, isBigEndian: true);
-                if (prime % 3 == 2)
-                {
-                    return prime;
-                }
-            }
-        }
-    }
-
-    private static void Write(BigInteger value, ref Bytes384 target) => value.TryWriteBytes(target.AsSpan(), out _, isUnsigned: true);
 }

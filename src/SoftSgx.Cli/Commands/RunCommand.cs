@@ -2,12 +2,17 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using SoftSgx.Cli.Explain;
 using SoftSgx.Cli.Options;
+using SoftSgx.Cli.Policy;
 using SoftSgx.Cli.Stats;
 using SoftSgx.Cli.Tracing;
 using SoftSgx.Host;
+using SoftSgx.Host.Devices;
 using SoftSgx.Host.Explain;
+using SoftSgx.Host.Platform;
+using SoftSgx.Host.Statistics;
 using SoftSgx.Kernel;
 using SoftSgx.Kernel.Tracing;
+using SoftSgx.Processor;
 
 namespace SoftSgx.Cli.Commands;
 
@@ -72,6 +77,51 @@ internal static class RunCommand
         Description = "The processor has SGX1 only: no pages that come or change while an enclave runs, no AEX-Notify.",
     };
 
+    private static readonly Option<string?> s_platform = new("--platform")
+    {
+        Description = "The platform whose keys, processor and EPC the program finds, see softsgx platform (default: default).",
+        HelpName = "NAME",
+    };
+
+    private static readonly Option<string?> s_seed = new("--seed")
+    {
+        Description = "A throw-away platform instead, whose keys follow from this text alone: for tests.",
+        HelpName = "TEXT",
+    };
+
+    private static readonly Option<LaunchControlSetting> s_launchControl = new("--launch-control")
+    {
+        Description = "What firmware made of launch control: writable (default), locked to Intel's or another signer, or absent. Only with writable there are devices.",
+        HelpName = "writable|locked[:MRSIGNER]|absent",
+        CustomParser = static result => Parsed(result, LaunchControlSetting.Parse(Text(result), out LaunchControlSetting setting), setting),
+    };
+
+    private static readonly Option<DevicePermission> s_enclave = new("--enclave")
+    {
+        Description = "Who may open the enclave device, and so run enclaves (default: everyone).",
+        HelpName = "everyone|root|MODE:USER:GROUP",
+        CustomParser = static result => Parsed(result, DevicePermission.Parse(Text(result), out DevicePermission permission), permission),
+    };
+
+    private static readonly Option<DevicePermission> s_provision = new("--provision")
+    {
+        Description = "Who may open the provisioning device, and so let enclaves have the provisioning key (default: everyone).",
+        HelpName = "everyone|root|MODE:USER:GROUP",
+        CustomParser = static result => Parsed(result, DevicePermission.Parse(Text(result), out DevicePermission permission), permission),
+    };
+
+    private static readonly Option<string?> s_policy = new("--policy")
+    {
+        Description = "Who may run which enclave, and what its pages are kept from: a policy file, see softsgx policy.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<string?> s_audit = new("--audit")
+    {
+        Description = "Add the policy's audit lines to a file; without it they go to standard error.",
+        HelpName = "FILE",
+    };
+
     private static readonly Option<bool> s_exact = new("--exact")
     {
         Description = "Stop the program at every transition; none is done in the program itself.",
@@ -113,6 +163,10 @@ internal static class RunCommand
           softsgx run --explain                                  what holds on this machine, and what does not
           softsgx run --reclaim policy=2q,batch=32 --stats stats.json ./my-enclave-app
           softsgx run --sgx1 ./my-enclave-app                    does it run on the first SGX processors?
+          softsgx run --platform ci ./my-enclave-app             on another platform: other keys
+          softsgx run --seed test ./my-enclave-app               the same throw-away platform every time
+          softsgx run --provision 0660:root:sgx_prv ./my-enclave-app    may its enclave have the provisioning key?
+          softsgx run --policy production.json --audit audit.log ./my-enclave-app
           softsgx run --strict ./my-enclave-app                  does it touch enclave memory from outside?
           softsgx run --poison 0,17 ./my-enclave-app             does it survive memory failures?
           softsgx run bash                                       a shell in which every program finds SGX
@@ -124,10 +178,17 @@ internal static class RunCommand
         high are free. lru is Linux's policy; fifo ignores what is in use; 2q keeps what is used again from being swept out. What the
         statistics mean is in docs/statistics.md, what the lines of a trace mean in docs/trace.md.
 
+        --launch-control, platforms and the devices' permissions: docs/launch-control.md and
+        docs/platform.md; policies: docs/policy.md.
+
         Exit status: the program's own; 125 if softsgx fails, 126 if the program cannot be executed, 127 if it is not found.
         """;
 
-    private static readonly Option[] s_options = [s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_strict, s_exact, s_probeMonitor, s_genuineIntel];
+    private static readonly Option[] s_options =
+    [
+        s_epc, s_reclaim, s_poison, s_stats, s_trace, s_traceOnly, s_explain, s_sgx1, s_platform, s_seed, s_launchControl, s_enclave,
+        s_provision, s_policy, s_audit, s_strict, s_exact, s_probeMonitor, s_genuineIntel,
+    ];
 
     internal static Command Create()
     {
@@ -148,6 +209,18 @@ internal static class RunCommand
             {
                 result.AddError("Give a program to run.");
             }
+            if (result.GetResult(s_audit) is not null && result.GetResult(s_policy) is null)
+            {
+                result.AddError("--audit: without --policy nothing is denied.");
+            }
+            if (result.GetResult(s_seed) is not null && result.GetResult(s_platform) is not null)
+            {
+                result.AddError("--seed and --platform do not go together.");
+            }
+            else if (result.GetResult(s_seed) is not null && result.GetValue(s_seed) is not { Length: > 0 })
+            {
+                result.AddError("--seed: give some text.");
+            }
         });
         command.SetAction(Run);
         return command;
@@ -159,7 +232,9 @@ internal static class RunCommand
         if (result.GetResult(s_explain) is not null)
         {
             HostFacts host = HostProbe.Look();
-            string text = result.GetValue(s_explain) == "json" ? ExplainListing.Json(host, Explanation.Of(host)) : ExplainListing.Text(host, Explanation.Of(host));
+            IReadOnlyList<Statement> statements = Explanation.Of(host, WhyNoDevice(result));
+            bool isJson = result.GetValue(s_explain) == "json";
+            string text = isJson ? ExplainListing.Json(host, statements) : ExplainListing.Text(host, statements);
             if (program.Length == 0)
             {
                 Console.Out.Write(text);
@@ -167,9 +242,19 @@ internal static class RunCommand
             }
             StandardError.Write(text); // standard output is the program's
         }
+        PlatformIdentity platform = result.GetValue(s_seed) is string seed
+            ? PlatformIdentity.FromText(seed)
+            : PlatformDirectory.OfThisUser.Open(result.GetValue(s_platform) ?? PlatformIdentity.DefaultName);
         RunOptions options = new()
         {
-            Epc = result.GetValue(s_epc) ?? s_defaults.Epc,
+            Platform = platform,
+            LaunchControl = result.GetValue(s_launchControl),
+            Access = new DeviceAccess
+            {
+                Enclave = result.GetValue(s_enclave) ?? DevicePermission.Everyone,
+                Provision = result.GetValue(s_provision) ?? DevicePermission.Everyone,
+            },
+            Epc = result.GetValue(s_epc) ?? EpcOption.Of(platform),
             Reclaim = result.GetValue(s_reclaim) ?? s_defaults.Reclaim,
             PoisonedPages = result.GetValue(s_poison) ?? s_defaults.PoisonedPages,
             Sgx1 = result.GetValue(s_sgx1),
@@ -192,8 +277,24 @@ internal static class RunCommand
         {
             options = options with { Ended = StatsTarget.Open(stats).Write };
         }
+        using AuditLog? audit = result.GetValue(s_audit) is string auditFile ? new AuditLog(auditFile) : null;
+        if (result.GetValue(s_policy) is string policy)
+        {
+            options = options with { Policy = PolicyFile.Load(policy), Audit = audit };
+        }
         using TraceTarget? trace = OpenTrace(result);
         return ProgramRunner.Run(options with { Trace = trace }, Messages.Error);
+    }
+
+    /// <summary>Why the platform asked for has no enclave device. The default platform is not made for this.</summary>
+    private static string? WhyNoDevice(ParseResult result)
+    {
+        LaunchControlSetting? setting = result.GetValue(s_launchControl);
+        if (setting is null && result.GetValue(s_seed) is null)
+        {
+            setting = PlatformDirectory.OfThisUser.Find(result.GetValue(s_platform) ?? PlatformIdentity.DefaultName)?.LaunchControl;
+        }
+        return setting is null ? null : LaunchControl.WhyNoDevice(setting.Apply(new ProcessorConfiguration()));
     }
 
     private static TraceTarget? OpenTrace(ParseResult result)

@@ -1,4 +1,6 @@
 using System.Globalization;
+using SoftSgx.Host;
+using SoftSgx.Host.Platform;
 using SoftSgx.Kernel;
 
 namespace SoftSgx.Cli.Options;
@@ -15,6 +17,19 @@ internal static class EpcOption
     private const ulong MinimumTotal = 64 * 1024;
 
     private const string Example = "such as 64M, or 64M@0,64M@1 for two NUMA nodes";
+
+    /// <summary>The EPC of a platform; the default one if none was chosen for it.</summary>
+    /// <exception cref="HostException">What the platform keeps is no EPC.</exception>
+    internal static EpcLayout Of(PlatformIdentity platform)
+    {
+        if (platform.Epc is null)
+        {
+            return new RunOptions { ArgumentCount = 0 }.Epc;
+        }
+        return Parse(platform.Epc, out EpcLayout? layout) is string problem
+            ? throw new HostException($"the EPC of the platform '{platform.Name}': {problem}")
+            : layout!;
+    }
 
     /// <summary>Reads the sections.</summary>
     /// <param name="text">What the user wrote.</param>

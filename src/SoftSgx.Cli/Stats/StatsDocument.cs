@@ -11,6 +11,9 @@ namespace SoftSgx.Cli.Stats;
 internal sealed record StatsDocument(
     int Version, double Seconds, StatsEpc Epc, StatsReclaim Reclaim, StatsCounters Total, IReadOnlyList<StatsEnclave> Enclaves)
 {
+    /// <summary>What the policy refused; null if there was none.</summary>
+    public StatsPolicy? Policy { get; init; }
+
     /// <summary>Raised when a field changes its meaning or goes; not when one is added.</summary>
     private const int CurrentVersion = 1;
 
@@ -24,9 +27,23 @@ internal sealed record StatsDocument(
             StatsEpc.Of(run.Epc, run.PoisonedPages),
             new StatsReclaim(PolicyNames.NameOf(run.Reclaim.Policy), run.Reclaim.Batch, run.Reclaim.LowPages, run.Reclaim.HighPages),
             StatsCounters.Of(run.Total, seconds),
-            [.. run.Enclaves.Select(enclave => StatsEnclave.Of(enclave, seconds))]);
+            [.. run.Enclaves.Select(enclave => StatsEnclave.Of(enclave, seconds))])
+        {
+            Policy = run.Policy is null ? null
+                : new StatsPolicy(
+                    run.Policy.IsEnforcing ? "enforcing" : "permissive",
+                    run.Policy.Rules,
+                    run.Policy.Total,
+                    [.. run.Policy.Denials.Select(static denials => new StatsDenials(denials.Permission, denials.Count))]),
+        };
     }
 }
+
+/// <summary>The policy and what it denied; in permissive mode, what it would have.</summary>
+internal sealed record StatsPolicy(string Mode, int Rules, long Denials, IReadOnlyList<StatsDenials> ByPermission);
+
+/// <summary>How often a permission was denied.</summary>
+internal sealed record StatsDenials(string Permission, long Count);
 
 /// <summary>The EPC in force.</summary>
 internal sealed record StatsEpc(long Bytes, int Pages, IReadOnlyList<StatsSection> Sections, IReadOnlyList<int> PoisonedPages)

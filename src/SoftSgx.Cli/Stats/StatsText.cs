@@ -35,6 +35,12 @@ internal static class StatsText
         {
             Item(text, "failures", $"{Pages(total.Failures)} could not be loaded");
         }
+        if (run.Policy is StatsPolicy policy)
+        {
+            IEnumerable<string> denials = policy.ByPermission.Select(static denial => Format($"{denial.Permission} {denial.Count:N0}"));
+            string which = policy.Denials > 0 ? $": {string.Join(", ", denials)}" : "";
+            Item(text, "policy", $"{policy.Mode}, {policy.Rules:N0} rules; denied {policy.Denials:N0}{which}");
+        }
         Enclaves(text, run.Enclaves);
         return text.ToString();
     }

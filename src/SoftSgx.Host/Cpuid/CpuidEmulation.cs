@@ -71,7 +71,11 @@ public static class CpuidEmulation
             case LeafCacheParameters when features.GenuineIntel && !nativeIsIntel && HasAmdCacheLeaf(native):
                 return CacheParameters(subleaf, native);
             case LeafExtendedFeatures when subleaf == 0:
-                return result with { Ebx = result.Ebx | EbxSgx, Ecx = result.Ecx | EcxSgxLaunchControl };
+                return result with
+                {
+                    Ebx = result.Ebx | EbxSgx,
+                    Ecx = features.LaunchControl ? result.Ecx | EcxSgxLaunchControl : result.Ecx & ~EcxSgxLaunchControl,
+                };
             case LeafSgx:
                 return CpuidLeaf12.Compute(features.Sgx, subleaf);
             default:

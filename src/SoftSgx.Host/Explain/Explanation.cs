@@ -30,12 +30,13 @@ public static class Explanation
 
     /// <summary>The statements, the most important first.</summary>
     /// <param name="host">The host.</param>
-    public static IReadOnlyList<Statement> Of(HostFacts host)
+    /// <param name="whyNoDevice">Why the platform asked for has no enclave device; null if it has one.</param>
+    public static IReadOnlyList<Statement> Of(HostFacts host, string? whyNoDevice = null)
     {
         ArgumentNullException.ThrowIfNull(host);
         return
         [
-            Devices(host),
+            Devices(host, whyNoDevice),
             new("identity", "MRENCLAVE, SIGSTRUCT, launch control", Enforcement.Enforced,
                 "measured from the operations and verified by the manual's rules; nothing is taken from what the program claims"),
             Keys(host),
@@ -63,9 +64,19 @@ public static class Explanation
         ];
     }
 
-    private static Statement Devices(HostFacts host)
+    private static Statement Devices(HostFacts host, string? whyNoDevice)
     {
         const string Property = "programs find SGX";
+        if (whyNoDevice is not null)
+        {
+            return new("devices", Property, Enforcement.NotEnforced,
+                $"as Linux would, softsgx offers no enclave device on this platform: {whyNoDevice}", "--launch-control writable");
+        }
+        if (host.ProcessorDifference is string difference)
+        {
+            return new("devices", Property, Enforcement.NotEnforced,
+                $"nothing runs: {difference}", "taskset -c LIST softsgx run …, on processors that are alike");
+        }
         if (host.PtraceProblem is string ptrace)
         {
             return new("devices", Property, Enforcement.NotEnforced, ptrace, "in a container --cap-add=SYS_PTRACE or a seccomp profile that has it; elsewhere kernel.yama.ptrace_scope=1");

@@ -45,6 +45,10 @@ public sealed record HostFacts
     /// <summary>Why the platform's secret would not be kept; null if it is.</summary>
     public required string? SecretProblem { get; init; }
 
+    /// <summary>How the processors that we may run on differ from each other; null if they do not.</summary>
+    public string? ProcessorDifference { get; init; }
+
     /// <summary>Programs find SGX here, and their enclaves can be created.</summary>
-    public bool CanRun => PtraceProblem is null && HasSeccomp && UserfaultfdErrno == 0 && CanWriteProtectSharedMemory;
+    public bool CanRun =>
+        ProcessorDifference is null && PtraceProblem is null && HasSeccomp && UserfaultfdErrno == 0 && CanWriteProtectSharedMemory;
 }

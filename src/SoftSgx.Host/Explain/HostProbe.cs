@@ -32,6 +32,7 @@ public static unsafe class HostProbe
             UnprivilegedUserfaultfd = int.TryParse(ReadLine("/proc/sys/vm/unprivileged_userfaultfd"), CultureInfo.InvariantCulture, out int value) ? value : null,
             HasPagemap = HasPagemap(),
             User = (int)Libc.Syscall(SYS_geteuid),
+            ProcessorDifference = ProcessorSurvey.Difference(),
             SecretProblem = PlatformStore.Problem(PlatformStore.DefaultPath),
         };
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using SoftSgx.Host.Interop;
+using SoftSgx.Host.Paging;
 using SoftSgx.Kernel;
 
 namespace SoftSgx.Host.Memory;
@@ -30,11 +31,57 @@ internal sealed class MemoryMap
             if (address >= entry.Start && address < entry.End)
             {
                 // VM_MAYEXEC is missing on mappings of files below a noexec mount point (fs: path_noexec).
-                _last = new SourceMapping(entry.Start, entry.End, entry.IsExecutable || !IsOnNoExecMount(tid, entry));
+                _last = new SourceMapping(entry.Start, entry.End, entry.IsExecutable || !IsOnNoExecMount(tid, entry))
+                {
+                    Path = FileOf(entry),
+                    IsPrivate = entry.IsPrivate,
+                };
                 return _last;
             }
         }
         return default;
+    }
+
+    /// <summary>
+    /// Whether a page of a private mapping is anonymous memory: it was written, or the program had it copied otherwise. Pages that are
+    /// neither present nor swapped are the file's.
+    /// </summary>
+    internal static bool IsModified(int tid, ulong address, ulong length)
+    {
+        const ulong Present = 1UL << 63, Swapped = 1UL << 62, OfFileOrShared = 1UL << 61; // proc(5), pagemap
+        const int PagesAtOnce = 512;
+        using PresentPages? pages = PresentPages.Open(tid);
+        if (pages is null)
+        {
+            return true;
+        }
+        Span<ulong> entries = stackalloc ulong[PagesAtOnce];
+        for (ulong page = address / Native.PageSize, end = page + (length / Native.PageSize); page < end;)
+        {
+            Span<ulong> some = entries[..(int)Math.Min(PagesAtOnce, end - page)];
+            if (!pages.Read(page * Native.PageSize, some))
+            {
+                return true;
+            }
+            foreach (ulong entry in some)
+            {
+                if ((entry & (Present | Swapped)) != 0 && (entry & OfFileOrShared) == 0)
+                {
+                    return true;
+                }
+            }
+            page += (ulong)some.Length;
+        }
+        return false;
+    }
+
+    /// <summary>The path of the file that a mapping shows; null for memory that no path names.</summary>
+    private static string? FileOf(in MapsEntry entry)
+    {
+        // A line end in a path is written \012 (seq_file_path); the kernel appends the word to the path of a file that is gone.
+        bool isNamed = entry.HasInode && entry.Path.StartsWith('/') && !entry.Path.StartsWith("/memfd:", StringComparison.Ordinal)
+            && !entry.Path.EndsWith(" (deleted)", StringComparison.Ordinal);
+        return isNamed ? entry.Path.Replace("\\012", "\n", StringComparison.Ordinal) : null;
     }
 
     internal void Invalidate() => _last = default;

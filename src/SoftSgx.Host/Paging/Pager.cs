@@ -196,6 +196,7 @@ internal sealed unsafe class Pager : IDisposable
             return true;
         }
         mapped.Entered = 0; // no page of a program: the kernel maps none there
+        HostTask.Faulting = fault.Message.Tid; // as its own process-id namespace names it
         FaultOutcome outcome = mapping.Owner.Enclave.HandleFault(address, mapping.Protection, mapped);
         if (outcome == FaultOutcome.Retry)
         {

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics.X86;
 using SoftSgx.Architecture;
+using SoftSgx.Kernel;
 using SoftSgx.Processor;
 
 namespace SoftSgx.Host.Platform;
@@ -9,6 +10,8 @@ public static class HostProcessor
 {
     /// <summary>Physical address of the EPC; above any RAM that a program could know of, below 2^46.</summary>
     private const ulong EpcPhysicalBase = 0x2000_0000_0000;
+
+    private const ulong PageSize = 4096;
 
     /// <summary>x87, SSE, AVX and the three AVX-512 components: what enclaves may use of XCR0. PKRU and AMX are not offered.</summary>
     private const ulong OfferedComponents = 0xE7;
@@ -26,6 +29,18 @@ public static class HostProcessor
         MxcsrMask = HasMisalignedMode() ? 0x2FFFFu : 0xFFFFu,
         EpcSections = [new EpcSection(EpcPhysicalBase, epcBytes)],
     };
+
+    /// <summary>The processor of a platform.</summary>
+    /// <param name="epc">Its EPC.</param>
+    /// <param name="sgx1">Nothing that came after SGX1.</param>
+    /// <param name="launchControl">What firmware made of launch control.</param>
+    public static ProcessorConfiguration Configure(EpcLayout epc, bool sgx1, LaunchControlSetting launchControl)
+    {
+        ArgumentNullException.ThrowIfNull(epc);
+        ArgumentNullException.ThrowIfNull(launchControl);
+        ProcessorConfiguration configuration = launchControl.Apply(Configure((ulong)epc.Pages * PageSize, sgx1));
+        return configuration with { EpcSections = EpcPlacement.Place(epc, EpcPhysicalBase) };
+    }
 
     /// <summary>CPUID leaf 0x80000001, ECX bit 7: MXCSR has the bit MM, on AMD's processors.</summary>
     private static bool HasMisalignedMode()

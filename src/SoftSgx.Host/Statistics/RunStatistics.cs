@@ -15,4 +15,8 @@ public sealed record RunStatistics(
     ReclaimSettings Reclaim,
     IReadOnlyList<int> PoisonedPages,
     PagingCounters Total,
-    IReadOnlyList<EnclaveReport> Enclaves);
+    IReadOnlyList<EnclaveReport> Enclaves)
+{
+    /// <summary>What the policy refused; null if there was none.</summary>
+    public PolicyReport? Policy { get; init; }
+}

@@ -133,6 +133,9 @@ internal sealed class AddressSpace : IProcessAddressSpace, IUserMemory, IDisposa
     /// <inheritdoc/>
     public SourceMapping FindMapping(ulong address) => _map.Find(Tid, address);
 
+    /// <inheritdoc/>
+    public bool IsModified(ulong address, ulong length) => MemoryMap.IsModified(Tid, address, length);
+
     /// <summary>The address space of a forked child: the same mappings, its own memory.</summary>
     internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid))
     {

@@ -24,11 +24,22 @@ internal sealed class DeviceCalls
     private readonly ProgramMonitor? _monitor;
     private readonly CallTrace? _trace;
     private readonly Action<string> _warn;
+    private readonly DeviceAccess _access;
     private readonly byte[] _path = new byte[DevicePaths.MaximumPath];
     private readonly int _memfdFlags;
 
-    internal DeviceCalls(SgxSubsystem subsystem, HostEpcPlatform platform, OpenDevices devices, ProgramImage image, ProgramPaging paging, ProgramMonitor? monitor, CallTrace? trace, Action<string> warn)
+    internal DeviceCalls(
+        SgxSubsystem subsystem,
+        HostEpcPlatform platform,
+        OpenDevices devices,
+        ProgramImage image,
+        ProgramPaging paging,
+        DeviceAccess access,
+        ProgramMonitor? monitor,
+        CallTrace? trace,
+        Action<string> warn)
     {
+        _access = access;
         _monitor = monitor;
         _trace = trace;
         _paging = paging;
@@ -56,6 +67,10 @@ internal sealed class DeviceCalls
         {
             return CallVerdict.GoOn;
         }
+        if (!_access.AreThere)
+        {
+            return CallVerdict.Fail(ENOENT);
+        }
         if ((flags & O_DIRECTORY) != 0 || node == DeviceNode.NotDirectory)
         {
             return CallVerdict.Fail(ENOTDIR);
@@ -63,6 +78,10 @@ internal sealed class DeviceCalls
         if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
         {
             return CallVerdict.Fail(EEXIST);
+        }
+        if ((flags & O_PATH) == 0 && !_access.Allows(node, thread.Tid, AccessOf(flags)))
+        {
+            return CallVerdict.Fail(EACCES);
         }
         if (thread.Space.VdsoBase == 0)
         {
@@ -121,6 +140,10 @@ internal sealed class DeviceCalls
         {
             return CallVerdict.GoOn;
         }
+        if (!_access.AreThere)
+        {
+            return CallVerdict.Fail(ENOENT);
+        }
         if (node == DeviceNode.NotDirectory)
         {
             return CallVerdict.Fail(ENOTDIR);
@@ -128,37 +151,40 @@ internal sealed class DeviceCalls
         Span<byte> result = stackalloc byte[isStatx ? DeviceStat.StatxSize : DeviceStat.StatSize];
         if (isStatx)
         {
-            DeviceStat.FillX(node, result);
+            DeviceStat.FillX(node, _access.Of(node), result);
         }
         else
         {
-            DeviceStat.Fill(node, result);
+            DeviceStat.Fill(node, _access.Of(node), result);
         }
         return thread.Space.TryWrite(buffer, result) ? CallVerdict.Return(0) : CallVerdict.Fail(EFAULT);
     }
 
     internal CallVerdict OnAccess(TracedThread thread, in UserRegs regs)
     {
-        const int X_OK = 1;
+        const int AT_EACCESS = 0x200;
         (int directory, ulong path, int mode) = regs.OrigRax == SYS_access ? (AT_FDCWD, regs.Rdi, (int)regs.Rsi) : ((int)regs.Rdi, regs.Rsi, (int)regs.Rdx);
+        bool asReal = regs.OrigRax != SYS_faccessat2 || ((int)regs.R10 & AT_EACCESS) == 0;
         DeviceNode node = Find(thread, directory, path);
         return node == DeviceNode.None ? CallVerdict.GoOn
+            : !_access.AreThere ? CallVerdict.Fail(ENOENT)
             : node == DeviceNode.NotDirectory ? CallVerdict.Fail(ENOTDIR)
             : (mode & ~7) != 0 ? CallVerdict.Fail(EINVAL)
-            : (mode & X_OK) != 0 ? CallVerdict.Fail(EACCES)
-            : CallVerdict.Return(0);
+            : _access.Allows(node, thread.Tid, (uint)mode, asReal) ? CallVerdict.Return(0)
+            : CallVerdict.Fail(EACCES);
     }
 
     /// <summary>A device is no symbolic link.</summary>
     internal CallVerdict OnReadLink(TracedThread thread, in UserRegs regs)
     {
         (int directory, ulong path) = regs.OrigRax == SYS_readlink ? (AT_FDCWD, regs.Rdi) : ((int)regs.Rdi, regs.Rsi);
-        return Find(thread, directory, path) == DeviceNode.None ? CallVerdict.GoOn : CallVerdict.Fail(EINVAL);
+        return Find(thread, directory, path) == DeviceNode.None ? CallVerdict.GoOn : CallVerdict.Fail(_access.AreThere ? EINVAL : ENOENT);
     }
 
     /// <summary>A device has no extended attributes; ls -l asks.</summary>
     internal CallVerdict OnExtendedAttributes(TracedThread thread, in UserRegs regs) =>
         Find(thread, AT_FDCWD, regs.Rdi) == DeviceNode.None ? CallVerdict.GoOn
+        : !_access.AreThere ? CallVerdict.Fail(ENOENT)
         : regs.OrigRax is SYS_getxattr or SYS_lgetxattr ? CallVerdict.Fail(ENODATA)
         : CallVerdict.Return(0);
 
@@ -265,6 +291,18 @@ internal sealed class DeviceCalls
                 flags = (int)(regs.OrigRax == SYS_open ? regs.Rsi : regs.Rdx);
                 return true;
         }
+    }
+
+    /// <summary>What an open asks for: O_RDONLY reading, O_WRONLY writing, O_RDWR both, and so does 3 (ACC_MODE in linux/fs.h).</summary>
+    private static uint AccessOf(int flags)
+    {
+        const uint Read = 4, Write = 2;
+        return (flags & O_ACCMODE) switch
+        {
+            O_RDONLY => Read,
+            1 => Write,
+            _ => Read | Write,
+        };
     }
 
     /// <summary>Makes the fresh memfd at <paramref name="fd"/> a device; zero or the errno for the program.</summary>

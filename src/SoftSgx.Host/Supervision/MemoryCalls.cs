@@ -75,7 +75,7 @@ internal sealed class MemoryCalls
         {
             return CallVerdict.GoOn; // the kernel refuses or adjusts these itself, before any driver sees them
         }
-        if (isFixed && enclave.MayMap(start, start + length, protection) is Errno errno and not Errno.None)
+        if (isFixed && MayMap(enclave, start, start + length, protection) is Errno errno and not Errno.None)
         {
             return CallVerdict.Fail((int)errno);
         }
@@ -107,9 +107,11 @@ internal sealed class MemoryCalls
         try
         {
             Forget(thread.Space, start, end);
-            if (owner.Enclave.MayMap(start, end, protection) is Errno errno and not Errno.None)
+            // Without MAP_FIXED only now is the address known that the kernel chose, so that the security module has not been asked yet.
+            bool isFixed = ((int)call.R10 & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+            Errno errno = isFixed ? owner.Enclave.MayMap(start, end, protection) : MayMap(owner.Enclave, start, end, protection);
+            if (errno != Errno.None)
             {
-                // Only now is the address known that the kernel chose.
                 _ = calls.Call(SYS_munmap, start, end - start);
                 calls.Registers.Rax = (ulong)-(long)errno;
                 return;
@@ -302,7 +304,7 @@ internal sealed class MemoryCalls
         {
             EnclaveMapping mapping = space.Enclaves[i];
             ulong from = Math.Max(start, mapping.Start);
-            Errno errno = mapping.Owner.Enclave.MayMap(from, Math.Min(end, mapping.End), protection);
+            Errno errno = MayMap(mapping.Owner.Enclave, from, Math.Min(end, mapping.End), protection);
             if (errno == Errno.None)
             {
                 continue;
@@ -383,6 +385,10 @@ internal sealed class MemoryCalls
     }
 
     internal static void OnRemapEnd(TracedThread thread, in UserRegs regs) => EndWithdrawal(thread, IsError(regs.Rax));
+
+    /// <summary>The driver's rule, then what the security module says.</summary>
+    private static Errno MayMap(Enclave enclave, ulong start, ulong end, PageProtection protection) =>
+        enclave.MayMap(start, end, protection) is Errno errno and not Errno.None ? errno : enclave.AskToMap(start, end, protection);
 
     internal static bool IsError(ulong result) => result > unchecked((ulong)-4096L);
 

@@ -63,7 +63,18 @@ internal sealed class Supervisor
     private int _continuedAtStop;
     private WaitStatus _programStatus;
 
-    internal Supervisor(SgxSubsystem subsystem, HostEpcPlatform platform, Pager pager, FaultVerdicts verdicts, CpuidTraps cpuid, bool isStrict, bool isExact, bool probes, ITrace? trace, Action<string> warn)
+    internal Supervisor(
+        SgxSubsystem subsystem,
+        HostEpcPlatform platform,
+        Pager pager,
+        FaultVerdicts verdicts,
+        CpuidTraps cpuid,
+        DeviceAccess access,
+        bool isStrict,
+        bool isExact,
+        bool probes,
+        ITrace? trace,
+        Action<string> warn)
     {
         _probes = probes;
         _trace = trace;
@@ -73,7 +84,7 @@ internal sealed class Supervisor
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
         _monitor = isExact || isStrict || trace is not null || !ProgramMonitor.IsPossible ? null : new ProgramMonitor(subsystem, _image);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, _monitor, _callTrace, warn);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn);
         int tracer = Environment.CurrentManagedThreadId;
         // The devices are the tracer's. Others that find no page wait for the reclaimer.
         subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
@@ -101,7 +112,7 @@ internal sealed class Supervisor
     {
         _program = pid;
         _verdicts.Attach();
-        _threads.Add(pid, new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions));
+        _threads.Add(pid, new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions, _subsystem.Processor.Configuration));
         while (_threads.Count > 0)
         {
             TakeVerdicts();
@@ -496,7 +507,7 @@ internal sealed class Supervisor
             }
         }
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
-        TracedThread thread = new(tid, space, dispositions)
+        TracedThread thread = new(tid, space, dispositions, _subsystem.Processor.Configuration)
         {
             IsForeign = parent.IsForeign,
             InheritsSegment = parent.MonitorSlot != 0,

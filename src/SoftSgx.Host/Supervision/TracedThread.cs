@@ -10,8 +10,9 @@ namespace SoftSgx.Host.Supervision;
 /// <summary>One thread of the supervised program, which is one logical processor to the model.</summary>
 internal sealed class TracedThread
 {
-    internal TracedThread(int tid, AddressSpace space, SignalDispositions dispositions)
+    internal TracedThread(int tid, AddressSpace space, SignalDispositions dispositions, ProcessorConfiguration configuration)
     {
+        Processor = new LogicalProcessor(configuration);
         Tid = tid;
         Space = space;
         Dispositions = dispositions;
@@ -25,7 +26,7 @@ internal sealed class TracedThread
 
     internal SignalDispositions Dispositions { get; set; }
 
-    internal LogicalProcessor Processor { get; } = new();
+    internal LogicalProcessor Processor { get; }
 
     /// <summary>True while it runs a program that is not 64-bit: then nothing of SGX is there for it.</summary>
     internal bool IsForeign { get; set; }

@@ -13,7 +13,7 @@ public sealed class EnclaveDevice
     /// <summary>
     /// The device exists. Linux offers none to a processor without SGX1 or whose launch-control registers cannot be written.
     /// </summary>
-    public bool IsPresent => _subsystem.Processor.Configuration is { Sgx1: true, LaunchControlWritable: true };
+    public bool IsPresent => LaunchControl.WhyNoDevice(_subsystem.Processor.Configuration) is null;
 
     /// <summary>Opens the device.</summary>
     /// <param name="inode">The inode that holds the enclave's REG pages; the enclave disposes of it.</param>

@@ -216,7 +216,14 @@ public sealed partial class Enclave
             return outcome;
         }
 
-        var page = new EnclavePage(offset, epcPage, PageType.PT_REG, PageProtection.Access) { IsPrivate = true };
+        if (Subsystem.Options.Security is { } security && !MayAugment(security, offset))
+        {
+            VersionArrays.Shrink();
+            Subsystem.Pool.Return(epcPage);
+            return FaultOutcome.Absent;
+        }
+
+        var page = new EnclavePage(offset, epcPage, PageType.PT_REG, PageProtection.Access) { IsPrivate = true, IsAugmented = true };
         Attach(in page);
         if (!Subsystem.Encls.EAug(Base + offset, SecsPage, epcPage).IsSuccess)
         {
@@ -228,6 +235,19 @@ public sealed partial class Enclave
 
         OnResident(offset / EpcPool.PageSize, epcPage);
         return FaultOutcome.Present;
+    }
+
+    // A page without a source: the proposals for security modules would have asked enclave_load for it too.
+    private bool MayAugment(ISecurityModule security, ulong offset)
+    {
+        var load = new PageLoad
+        {
+            Address = Base + offset,
+            Length = EpcPool.PageSize,
+            Protection = PageProtection.Access,
+            IsAugmented = true,
+        };
+        return security.Load(this, in load) == Errno.None;
     }
 
     // What an ioctl needs of a page before it can change it.

@@ -74,6 +74,41 @@ public sealed partial class Enclave
         }
     }
 
+    /// <summary>
+    /// What the security module says to a mapping that <see cref="MayMap"/> allows: once for each mapping made and each change of one.
+    /// </summary>
+    /// <param name="start">First address.</param>
+    /// <param name="end">First address behind.</param>
+    /// <param name="protection">The access asked.</param>
+    /// <returns>EACCES if it refuses.</returns>
+    public Errno AskToMap(ulong start, ulong end, PageProtection protection)
+        => Subsystem.Options.Security?.Map(this, start, end, protection & PageProtection.Access) ?? Errno.None;
+
+    /// <summary>Whether a page of a range fulfils a condition. Under the lock.</summary>
+    internal bool HasPageInRange(ulong start, ulong end, Func<EnclavePage, bool> condition)
+    {
+        ulong top = Base + (Size - 1);
+        if (!_created || end <= start || end - 1 < Base || start > top)
+        {
+            return false;
+        }
+
+        ulong last = (Math.Min(end - 1, top) - Base) / EpcPool.PageSize;
+        PageMap.Cursor cursor = _pages.Walk();
+        ulong index = cursor.Next((Math.Max(start, Base) - Base) / EpcPool.PageSize, out EnclavePage page);
+        while (index <= last)
+        {
+            if (condition(page))
+            {
+                return true;
+            }
+
+            index = cursor.Next(index + 1, out page);
+        }
+
+        return false;
+    }
+
     /// <summary>The most that a mapping of a page may ask.</summary>
     /// <param name="address">Any linear address.</param>
     /// <returns>The page's maximum, or <see cref="PageProtection.None"/> if there is no page.</returns>

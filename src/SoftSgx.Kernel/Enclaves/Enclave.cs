@@ -109,6 +109,9 @@ public sealed partial class Enclave
     /// <summary>The enclave's lock: guards pages and state. See the project's README for the order of locks.</summary>
     internal Lock Lock { get; } = new();
 
+    /// <summary>What the security module keeps of the enclave. Set once, under the lock.</summary>
+    internal object? SecurityState { get; set; }
+
     /// <summary>The enclave's version arrays.</summary>
     internal VersionArrays VersionArrays { get; }
 

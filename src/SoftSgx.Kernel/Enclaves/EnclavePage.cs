@@ -23,6 +23,9 @@ public readonly record struct EnclavePage(ulong Offset, int EpcPage, PageType Ty
     /// </summary>
     public bool IsPrivate { get; init; }
 
+    /// <summary>The page came by EAUG: its contents are the enclave's own, and not measured.</summary>
+    public bool IsAugmented { get; init; }
+
     /// <summary>The page is in an EPC page that suffered a memory failure: its contents are lost, and nobody reaches it.</summary>
     public bool IsLost { get; init; }
 

@@ -31,13 +31,14 @@ internal sealed class PageMap
     private const int Bits = 6;
     private const int FanOut = 1 << Bits;
     // Attributes: bits 2:0 maximum protection, 5:3 page type, 6 being reclaimed, 9:7 permissions of a page that is
-    // swapped out, 10 lost, 11 private.
+    // swapped out, 10 lost, 11 private, 12 augmented.
     private const int TypeShift = 3;
     private const int TypeMask = 7;
     private const ushort BeingReclaimed = 1 << 6;
     private const int SavedShift = 7;
     private const ushort Lost = 1 << 10;
     private const ushort Private = 1 << 11;
+    private const ushort Augmented = 1 << 12;
 
     private Node? _root;
     private int _height; // levels of inner nodes above the leaves
@@ -308,6 +309,7 @@ internal sealed class PageMap
                 IsBeingReclaimed = (attributes & BeingReclaimed) != 0,
                 IsLost = (attributes & Lost) != 0,
                 IsPrivate = (attributes & Private) != 0,
+                IsAugmented = (attributes & Augmented) != 0,
                 Slot = place >= 0 ? -1 : ~place,
                 SavedPermissions = (PageProtection)(attributes >> SavedShift) & PageProtection.Access,
             };
@@ -321,6 +323,7 @@ internal sealed class PageMap
                 | (page.IsBeingReclaimed ? BeingReclaimed : 0)
                 | (page.IsLost ? Lost : 0)
                 | (page.IsPrivate ? Private : 0)
+                | (page.IsAugmented ? Augmented : 0)
                 | ((int)page.SavedPermissions << SavedShift));
         }
     }

@@ -66,6 +66,7 @@ internal static class AddPages
                 break;
             }
 
+            adder.Remaining = add.Length - done;
             errno = adder.Add(add.Offset + done, unchecked(add.Src + done), measure);
             if (errno == Errno.None)
             {

@@ -11,7 +11,7 @@ namespace SoftSgx.Kernel;
 /// <remarks>
 /// EINVAL: already created; the size is no power of two, or beyond what a backing file can have. EFAULT: the argument or the
 /// SECS cannot be read. ENOMEM: no EPC page for the SECS or its version array is free or reclaimable, or the host
-/// cannot hold an enclave of that size. EIO: ECREATE failed. With
+/// cannot hold an enclave of that size. EACCES: the security module refuses. EIO: ECREATE failed. With
 /// <see cref="DeviceAbi.V22"/> the kernel validates the SECS by itself, with EINVAL.
 /// </remarks>
 internal static class Create
@@ -52,6 +52,12 @@ internal static class Create
         if (secs.EnclaveSize > LargestBackedSize)
         {
             return Errno.EINVAL;
+        }
+
+        Errno allowed = enclave.Subsystem.Options.Security?.Create(enclave, secs.Attributes.Flags) ?? Errno.None;
+        if (allowed != Errno.None)
+        {
+            return allowed;
         }
 
         return CreateSecs(enclave, in secs, source);

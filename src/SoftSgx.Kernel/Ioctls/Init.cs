@@ -11,7 +11,8 @@ namespace SoftSgx.Kernel;
 /// <remarks>
 /// EINVAL: not created, or initialised already; a vendor other than 0 and 0x8086; SIGSTRUCT demands an attribute, MISCSELECT
 /// or XFRM bit that the processor lacks. EFAULT: the argument or SIGSTRUCT cannot be read. EACCES: the enclave has an attribute
-/// that was not allowed. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a signal came in between.
+/// that was not allowed, or the security module refuses. EIO: EINIT faulted. EPERM: EINIT returned an error code. ERESTARTSYS: a
+/// signal came in between.
 /// With <see cref="DeviceAbi.V22"/>: EFAULT if initialised already, EINVAL for an attribute that was not allowed, no other check of
 /// SIGSTRUCT than EINIT's, the error code of EINIT as a positive return value, and if EINIT faulted EFAULT and the enclave's end.
 /// </remarks>
@@ -58,6 +59,11 @@ internal static class Init
 
         ref readonly SigStruct sigStruct = ref MemoryMarshal.AsRef<SigStruct>(bytes);
         Errno errno = Check(enclave, in sigStruct);
+        if (errno == Errno.None)
+        {
+            errno = enclave.Subsystem.Options.Security?.Init(enclave, in sigStruct) ?? Errno.None;
+        }
+
         return errno == Errno.None ? Initialize(enclave, bytes, in sigStruct, call) : errno;
     }
 
@@ -148,7 +154,7 @@ internal static class Init
             for (int spin = 0; spin < SGX_EINIT_SPIN_COUNT; spin++)
             {
                 // Another enclave's INIT may have changed the registers of this logical processor since the last attempt.
-                LaunchControl.AcceptSigner(call.LogicalProcessor, modulus);
+                LaunchControl.AcceptSigner(subsystem.Processor.Configuration, call.LogicalProcessor, modulus);
                 result = subsystem.Encls.EInit(call.LogicalProcessor, sigStruct, enclave.SecsPage, token);
                 if (!IsUnmaskedEvent(in result))
                 {

@@ -22,11 +22,15 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     private readonly Enclave _enclave = enclave;
     private readonly SecInfo _secInfo = secInfo;
     private readonly IUserMemory _memory = memory;
+    private readonly ISecurityModule? _security = enclave.Subsystem.Options.Security;
     private readonly Span<byte> _buffer = buffer;
     private readonly Errno _leafFailure = abi == DeviceAbi.V22 ? Errno.EFAULT : Errno.EIO;
     private readonly Errno _exists = abi == DeviceAbi.V22 ? Errno.EEXIST : Errno.EBUSY;
     private readonly bool _needsExecutableSource = abi == DeviceAbi.Mainline || (secInfo.Permissions & SecInfoFlags.X) != 0;
     private SourceMapping _mapping;
+
+    /// <summary>Bytes that the ioctl still wants to add, this page included: what the security module is asked for at once.</summary>
+    public ulong Remaining { get; set; } = EpcPool.PageSize;
 
     /// <summary>An EEXTEND failed: the page was removed, but MRENCLAVE is not what its builder expects.</summary>
     public bool IsMeasurementBroken { get; private set; }
@@ -62,7 +66,8 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
     /// <param name="measure">Bit i: measure the 256 bytes at 256 · i.</param>
     /// <returns>
     /// ENOMEM: no EPC page is free or reclaimable. EBUSY (v22: EEXIST): the page exists. EFAULT: the source is not mapped or cannot be read. EACCES: it lies
-    /// on a noexec file system, which v22 minds for executable pages only. EIO (v22: EFAULT): EADD or EEXTEND failed. Nothing of the page remains after an error.
+    /// on a noexec file system, which v22 minds for executable pages only, or the security module refuses. EIO (v22: EFAULT): EADD or
+    /// EEXTEND failed. Nothing of the page remains after an error.
     /// </returns>
     public Errno Add(ulong offset, ulong source, ushort measure)
     {
@@ -98,7 +103,7 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
 
         // Not under the enclave's lock: the source may itself be memory whose faults somebody serves under that lock.
         // No page can appear meanwhile, as the enclave grows only by this ioctl until it is initialised.
-        Errno errno = CopyIn(source);
+        Errno errno = CopyIn(offset, source, measure);
         if (errno != Errno.None)
         {
             return errno;
@@ -123,9 +128,10 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
         }
     }
 
-    private Errno CopyIn(ulong source)
+    private Errno CopyIn(ulong offset, ulong source, ushort measure)
     {
-        if (!_mapping.Contains(source))
+        bool isNew = !_mapping.Contains(source);
+        if (isNew)
         {
             _mapping = _memory.FindMapping(source);
         }
@@ -140,7 +146,35 @@ internal ref struct PageAdder(Enclave enclave, in SecInfo secInfo, IUserMemory m
             return Errno.EACCES;
         }
 
+        if (isNew && _security is not null)
+        {
+            Errno errno = AskSecurity(_security, offset, source, measure);
+            if (errno != Errno.None)
+            {
+                _mapping = default;
+                return errno;
+            }
+        }
+
         return _memory.TryRead(source, _buffer) ? Errno.None : Errno.EFAULT;
+    }
+
+    /// <summary>All pages of an ioctl that come from one mapping are alike to a policy: it is asked once for them.</summary>
+    private readonly Errno AskSecurity(ISecurityModule security, ulong offset, ulong source, ushort measure)
+    {
+        // Linux takes the first mapping that ends above the address, so this one may begin behind it.
+        ulong inMapping = _mapping.Contains(source) ? _mapping.End - source : EpcPool.PageSize;
+        var load = new PageLoad
+        {
+            Address = _enclave.Base + offset,
+            Length = Math.Min(Remaining, inMapping),
+            Protection = (PageProtection)_secInfo.Permissions & PageProtection.Access,
+            IsMeasured = measure == WholePage,
+            SourceAddress = source,
+            Source = _mapping,
+            Memory = _memory,
+        };
+        return security.Load(_enclave, in load);
     }
 
     private Errno AddAndMeasure(ulong offset, ushort measure, int epcPage)

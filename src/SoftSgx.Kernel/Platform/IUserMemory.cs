@@ -27,6 +27,15 @@ public interface IUserMemory
     /// </returns>
     public SourceMapping FindMapping(ulong address);
 
+    /// <summary>
+    /// Whether a range of a private file mapping was changed since it was mapped, so that it holds anonymous memory instead of the file's
+    /// pages. Asked only if a security module wants to know where code comes from.
+    /// </summary>
+    /// <param name="address">First address, page-aligned, in the mapping that <see cref="FindMapping"/> found.</param>
+    /// <param name="length">Length in bytes.</param>
+    /// <returns><see langword="true"/> if a page of it was, or if that cannot be told.</returns>
+    public bool IsModified(ulong address, ulong length) => false;
+
     /// <summary>A signal waits for the calling thread: a long call ends early.</summary>
     public bool IsSignalPending => false;
 }
@@ -40,6 +49,15 @@ public interface IUserMemory
 /// </param>
 public readonly record struct SourceMapping(ulong Start, ulong End, bool MayExecute)
 {
+    /// <summary>
+    /// Path of the file that it maps; <see langword="null"/> for anonymous memory and for files that no path names: deleted ones and
+    /// memfds.
+    /// </summary>
+    public string? Path { get; init; }
+
+    /// <summary>The mapping is private: writes to it do not reach the file.</summary>
+    public bool IsPrivate { get; init; }
+
     /// <summary>A mapping was found.</summary>
     public bool Exists => End != 0;
 

@@ -63,6 +63,19 @@ public class CpuidEmulationTests
     public void The_maximum_leaf_reaches_sgx_and_the_vendor_stays(uint native, uint expected) =>
         Assert.Equal(Vendor(expected, "AuthenticAMD"), Execute(Amd(native), 0));
 
+    [Theory]
+    [InlineData(true, 0u)]
+    [InlineData(true, 1u << 30)]
+    [InlineData(false, 0u)]
+    [InlineData(false, 1u << 30)]
+    public void Launch_control_is_enumerated_where_the_platform_has_it(bool has, uint native)
+    {
+        FakeProcessor amd = Amd();
+        amd.Leaves[(7, 0)] = amd.Leaves[(7, 0)] with { Ecx = 0x0040069c | native };
+        uint ecx = CpuidEmulation.Execute(7, 0, new CpuidFeatures(s_sgx) { LaunchControl = has }, amd.Execute).Ecx;
+        Assert.Equal(0x0040069c | (has ? 1u << 30 : 0), ecx);
+    }
+
     [Fact]
     public void The_feature_leaf_shows_sgx_and_launch_control()
     {

@@ -40,8 +40,11 @@ internal static class TestEnclave
     }
 
     /// <summary>Builds the enclave, INIT included.</summary>
-    public static Enclave BuildInitialized(Machine machine)
+    /// <param name="machine">The machine.</param>
+    /// <param name="sourcePath">The file that its pages come from; anonymous memory if left out.</param>
+    public static Enclave BuildInitialized(Machine machine, string? sourcePath = null)
     {
+        machine.Source.Path = sourcePath;
         (Enclave enclave, SigStruct sigStruct) = Build(machine);
         Assert.Equal(Errno.None, machine.Init(enclave, in sigStruct));
         return enclave;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using SoftSgx.Architecture;
 
 namespace SoftSgx.Kernel.Tests;
 
@@ -77,7 +78,7 @@ public class IoctlTableTests
     public void The_device_needs_SGX1_and_writable_launch_control()
     {
         Assert.True(new Machine().Kernel.Device.IsPresent);
-        var locked = new Machine(configuration: new() { LaunchControlWritable = false });
+        var locked = new Machine(configuration: new() { FeatureControl = FeatureControl.Lock | FeatureControl.SgxEnable });
         Assert.False(locked.Kernel.Device.IsPresent);
         Assert.Throws<InvalidOperationException>(() => locked.Open());
     }

@@ -25,13 +25,14 @@ internal sealed class Machine
 
     private readonly List<int> _hogged = [];
 
-    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null, ITrace? trace = null)
+    public Machine(int epcPages = 64, ProcessorConfiguration? configuration = null, ReclaimSettings? reclaim = null, ITrace? trace = null,
+        ISecurityModule? security = null, ICallingTask? task = null)
     {
         Platform = new ArrayPlatform(epcPages);
         Processor = new SgxProcessor(
             configuration ?? new ProcessorConfiguration(), PlatformSecrets.FromSeed("kernel tests"u8), epcPages, Platform);
         Encls = new ScriptedEncls(Processor);
-        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings(), Trace = trace }, Encls);
+        Kernel = new SgxSubsystem(Processor, Platform, new SubsystemOptions { Delay = Delays.Add, Reclaim = reclaim ?? new ReclaimSettings(), Trace = trace, Security = security, CurrentTask = () => task ?? NoTask.Instance }, Encls);
         Argument = Memory.Map(ArgumentAddress, 4096);
         Memory.Map(SecsAddress, 4096);
         Memory.Map(SecInfoAddress, 4096);

@@ -10,6 +10,9 @@ internal sealed class SimulatedMemory : IUserMemory
     /// <summary>How often a mapping was looked up.</summary>
     public int Lookups { get; private set; }
 
+    /// <summary>How often somebody asked whether a mapping was modified.</summary>
+    public int ModifiedAsked { get; private set; }
+
     /// <summary>Pages read whole, that is, source pages.</summary>
     public int PageReads { get; private set; }
 
@@ -70,7 +73,13 @@ internal sealed class SimulatedMemory : IUserMemory
     {
         Lookups++;
         Region? region = Find(address);
-        return region is null ? default : new SourceMapping(region.Start, region.End, region.MayExecute);
+        return region is null ? default : new SourceMapping(region.Start, region.End, region.MayExecute) { Path = region.Path, IsPrivate = region.IsPrivate };
+    }
+
+    public bool IsModified(ulong address, ulong length)
+    {
+        ModifiedAsked++;
+        return Find(address)!.IsModified;
     }
 
     public void Write<T>(ulong address, in T value)
@@ -99,6 +108,12 @@ internal sealed class SimulatedMemory : IUserMemory
         public required byte[] Data { get; init; }
 
         public bool MayExecute { get; set; }
+
+        public string? Path { get; set; }
+
+        public bool IsPrivate { get; set; }
+
+        public bool IsModified { get; set; }
 
         public bool Readable { get; set; } = true;
 
