@@ -52,8 +52,14 @@ internal sealed unsafe class MonitorArea : IDisposable
 
     internal ref TcsRecord Tcs(int index) => ref Unsafe.AsRef<TcsRecord>(_memory + MonitorLayout.Tcss + (index * MonitorLayout.RecordSize));
 
-    /// <summary>Makes one and maps it near an address; null if there is no room or no memory.</summary>
-    internal static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong near)
+    /// <summary>Makes one within reach of an address; null if there is no room or no memory.</summary>
+    internal static MonitorArea? CreateNear(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong address)
+    {
+        ulong gap = FindGap(thread, address);
+        return gap == 0 ? null : Create(thread, calls, scratch, common, gap);
+    }
+
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong view)
     {
         Span<byte> name = stackalloc byte[16];
         name.Clear();
@@ -67,12 +73,12 @@ internal sealed unsafe class MonitorArea : IDisposable
         {
             return null;
         }
-        MonitorArea? area = Create(thread, calls, (int)fd, common, near);
+        MonitorArea? area = Create(thread, calls, (int)fd, common, view);
         _ = calls.Call(SYS_close, (ulong)fd);
         return area;
     }
 
-    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, ulong near)
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, ulong view)
     {
         int own = ForeignDescriptor.TakeOver(thread.Tid, fd);
         if (own < 0)
@@ -92,7 +98,7 @@ internal sealed unsafe class MonitorArea : IDisposable
         }
         MonitorArea area = new((byte*)memory, common);
         area.Fill();
-        if (area.MapFirst(thread, calls, fd, near))
+        if (area.MapFirst(calls, fd, view))
         {
             return area;
         }
@@ -104,7 +110,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     internal bool CopyTo(TracedThread thread, in InjectedCalls calls, ulong scratch, out MonitorArea? copy)
     {
         copy = Create(thread, calls, scratch, _common, _views[0]);
-        if (copy is null || copy._views[0] != _views[0])
+        if (copy is null)
         {
             return false;
         }
@@ -323,26 +329,21 @@ internal sealed unsafe class MonitorArea : IDisposable
         _end = MonitorLayout.Code + _common.Bytes.Length;
     }
 
-    private bool MapFirst(TracedThread thread, in InjectedCalls calls, int fd, ulong near)
+    private bool MapFirst(in InjectedCalls calls, int fd, ulong view)
     {
-        ulong gap = FindGap(thread, near);
-        if (gap == 0)
-        {
-            return false;
-        }
         const int Flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
-        if (calls.Call(SYS_mmap, gap, MonitorLayout.DataSize, PROT_READ | PROT_WRITE, Flags, (ulong)fd, 0) != (long)gap)
+        if (calls.Call(SYS_mmap, view, MonitorLayout.DataSize, PROT_READ | PROT_WRITE, Flags, (ulong)fd, 0) != (long)view)
         {
             return false;
         }
-        ulong code = gap + MonitorLayout.DataSize;
+        ulong code = view + MonitorLayout.DataSize;
         if (calls.Call(SYS_mmap, code, MonitorLayout.Size - MonitorLayout.DataSize, PROT_READ | PROT_EXEC, Flags, (ulong)fd, MonitorLayout.DataSize) != (long)code)
         {
-            _ = calls.Call(SYS_munmap, gap, MonitorLayout.DataSize);
+            _ = calls.Call(SYS_munmap, view, MonitorLayout.DataSize);
             return false;
         }
-        _ = calls.Call(SYS_madvise, gap, MonitorLayout.Size, MADV_DONTFORK);
-        _views.Add(gap);
+        _ = calls.Call(SYS_madvise, view, MonitorLayout.Size, MADV_DONTFORK);
+        _views.Add(view);
         return true;
     }
 

@@ -80,7 +80,7 @@ internal sealed class ProgramMonitor
         if (space.Monitor is null)
         {
             ulong aep = space.VdsoBase + (ulong)_image.Vdso.AepOffset;
-            MonitorArea? area = MonitorArea.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, aep);
+            MonitorArea? area = MonitorArea.CreateNear(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, aep);
             ulong back = space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
             MonitorSite? site = area?.Add(
                 area.Views[0], null, space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
@@ -112,7 +112,11 @@ internal sealed class ProgramMonitor
             area?.Dispose();
             foreach (MonitorSite site in parent.Sites)
             {
-                Restore(space, site); // what lies in enclaves is gone for the child
+                Restore(space, site);
+            }
+            for (int i = 0; i < space.Enclaves.Count; i++)
+            {
+                Unpatch(space.Enclaves[i].Owner, space);
             }
         }
         for (int i = 0; i < space.Enclaves.Count; i++)
