@@ -173,6 +173,7 @@ public static class ProgramRunner
         options.Ended?.Invoke(new RunStatistics(
             Stopwatch.GetElapsedTime(start), options.Epc, options.Reclaim, options.PoisonedPages, subsystem.Counters, subsystem.Reports)
         {
+            Transitions = supervisor.Transitions,
             Policy = policy?.Report,
         });
         if (status.Signaled)

@@ -11,6 +11,9 @@ namespace SoftSgx.Cli.Stats;
 internal sealed record StatsDocument(
     int Version, double Seconds, StatsEpc Epc, StatsReclaim Reclaim, StatsCounters Total, IReadOnlyList<StatsEnclave> Enclaves)
 {
+    /// <summary>How threads entered and left enclaves.</summary>
+    public required StatsTransitions Transitions { get; init; }
+
     /// <summary>What the policy refused; null if there was none.</summary>
     public StatsPolicy? Policy { get; init; }
 
@@ -29,6 +32,7 @@ internal sealed record StatsDocument(
             StatsCounters.Of(run.Total, seconds),
             [.. run.Enclaves.Select(enclave => StatsEnclave.Of(enclave, seconds))])
         {
+            Transitions = StatsTransitions.Of(run.Transitions, seconds),
             Policy = run.Policy is null ? null
                 : new StatsPolicy(
                     run.Policy.IsEnforcing ? "enforcing" : "permissive",
@@ -37,6 +41,34 @@ internal sealed record StatsDocument(
                     [.. run.Policy.Denials.Select(static denials => new StatsDenials(denials.Permission, denials.Count))]),
         };
     }
+}
+
+/// <summary><see cref="TransitionStatistics"/>, and rates over the whole run.</summary>
+internal sealed record StatsTransitions(
+    StatsEntries Entries, StatsExits Exits, long AsynchronousExits, long Resumes, long PatchedSites)
+{
+    internal static StatsTransitions Of(TransitionStatistics run, double seconds)
+    {
+        long entries = run.EntriesByVdso + run.EntriesBySite + run.TrappedEntries, exits = run.ExitsBySite + run.TrappedExits;
+        return new StatsTransitions(
+            new StatsEntries(run.EntriesByVdso, run.EntriesBySite, run.TrappedEntries, seconds > 0 ? entries / seconds : 0),
+            new StatsExits(run.ExitsBySite, run.TrappedExits, seconds > 0 ? exits / seconds : 0),
+            run.AsynchronousExits,
+            run.Resumes,
+            run.PatchedSites);
+    }
+}
+
+/// <summary>Entries by their way: through the vDSO and by patched ENCLUs without a trap, and by the supervisor.</summary>
+internal sealed record StatsEntries(long Vdso, long Site, long Trap, double PerSecond)
+{
+    internal long Total => Vdso + Site + Trap;
+}
+
+/// <summary>Exits by EEXIT by their way.</summary>
+internal sealed record StatsExits(long Site, long Trap, double PerSecond)
+{
+    internal long Total => Site + Trap;
 }
 
 /// <summary>The policy and what it denied; in permissive mode, what it would have.</summary>

@@ -54,6 +54,9 @@ internal sealed class ProgramMonitor
     /// <summary>True if this machine lets programs read and write the bases of FS and GS (AT_HWCAP2, HWCAP2_FSGSBASE).</summary>
     internal static bool IsPossible => (Libc.GetAuxVal(AT_HWCAP2) & 2) != 0;
 
+    /// <summary>ENCLUs that were patched.</summary>
+    internal long PatchedSites { get; private set; }
+
     /// <summary>Transitions so far that needed no supervisor.</summary>
     internal TransitionCounts Counts
     {
@@ -309,7 +312,7 @@ internal sealed class ProgramMonitor
         });
         if (site is not null)
         {
-            _ = WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes));
+            PatchedSites += WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0;
         }
     }
 

@@ -17,6 +17,9 @@ public sealed record RunStatistics(
     PagingCounters Total,
     IReadOnlyList<EnclaveReport> Enclaves)
 {
+    /// <summary>How threads entered and left enclaves.</summary>
+    public required TransitionStatistics Transitions { get; init; }
+
     /// <summary>What the policy refused; null if there was none.</summary>
     public PolicyReport? Policy { get; init; }
 }

@@ -5,6 +5,7 @@ using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Tracing;
 using SoftSgx.Host.Vdso;
 using SoftSgx.Kernel;
@@ -34,6 +35,7 @@ internal sealed class EnclaveTransitions
     private readonly EnclaveIsolation? _isolation;
     private readonly ProgramMonitor? _monitor;
     private readonly ITrace? _trace;
+    private long _entries, _exits, _resumes, _asynchronousExits;
     private readonly byte[] _xsave = new byte[MaximumXsave];
 
     internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ProgramMonitor? monitor, ITrace? trace)
@@ -44,6 +46,26 @@ internal sealed class EnclaveTransitions
         _image = image;
         _isolation = isolation;
         _paging = paging;
+    }
+
+    /// <summary>What happened so far.</summary>
+    internal TransitionStatistics Statistics
+    {
+        get
+        {
+            TransitionCounts direct = _monitor?.Counts ?? default;
+            return new TransitionStatistics
+            {
+                EntriesByVdso = (long)direct.EntriesByVdso,
+                EntriesBySite = (long)direct.EntriesBySite,
+                ExitsBySite = (long)direct.Exits,
+                TrappedEntries = _entries,
+                TrappedExits = _exits,
+                AsynchronousExits = _asynchronousExits,
+                Resumes = _resumes,
+                PatchedSites = _monitor?.PatchedSites ?? 0,
+            };
+        }
     }
 
     /// <summary>The bytes of ENCLU.</summary>
@@ -208,6 +230,7 @@ internal sealed class EnclaveTransitions
             OnLeafFault(thread, ref regs, enclu, result.Fault, outcome, wasInside, forced);
             return;
         }
+        Count(leaf);
         regs.CopyFrom(file);
         thread.Inside = thread.Processor.InEnclave ? concerned : null;
         _isolation?.Update(thread.Space);
@@ -256,6 +279,13 @@ internal sealed class EnclaveTransitions
         }
     }
 
+    private void Count(EncluLeaf leaf)
+    {
+        _entries += leaf == EncluLeaf.EENTER ? 1 : 0;
+        _exits += leaf == EncluLeaf.EEXIT ? 1 : 0;
+        _resumes += leaf == EncluLeaf.ERESUME ? 1 : 0;
+    }
+
     private void OnLeafFault(
         TracedThread thread, ref UserRegs regs, ulong enclu, Fault fault, FaultOutcome outcome, bool wasInside, ForcedSignal forced)
     {
@@ -294,6 +324,7 @@ internal sealed class EnclaveTransitions
         bool software = isException && fault.Kind == ExceptionVector.BP;
         // The enclave is told the whole address of a page fault, everybody else that of the page.
         bool isWhole = fault.Kind == ExceptionVector.PF && info.Address - fault.Address < PageSize;
+        _asynchronousExits++;
         _subsystem.ExitAsynchronously(
             thread.Processor, ref file, xsave,
             new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, isWhole ? info.Address : fault.Address));

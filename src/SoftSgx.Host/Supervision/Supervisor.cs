@@ -6,6 +6,7 @@ using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
 using SoftSgx.Kernel.Tracing;
@@ -98,6 +99,9 @@ internal sealed class Supervisor
         _cpuid = cpuid;
         _warn = warn;
     }
+
+    /// <summary>How threads entered and left enclaves so far.</summary>
+    internal TransitionStatistics Transitions => _transitions.Statistics;
 
     /// <summary>A warning for the user when a program first opens the enclave device; null for none.</summary>
     internal string? NoticeAtFirstEnclave

@@ -130,10 +130,10 @@ internal sealed class CallTrace
         {
             case PendingCall.OpenDevice or PendingCall.MapDevice:
                 return true;
-            case PendingCall.Map or PendingCall.Protect or PendingCall.Unmap:
+            case PendingCall.Map or PendingCall.Unmap or PendingCall.Remap when thread.WithdrawnMappings.Length > 0:
+                return true;
+            case PendingCall.Map or PendingCall.Protect:
                 return Overlaps(thread.Space, regs.Rdi, regs.Rsi);
-            case PendingCall.Remap:
-                return Overlaps(thread.Space, regs.R8, regs.Rdx);
             default:
                 return false;
         }
@@ -186,7 +186,7 @@ internal sealed class CallTrace
             case SYS_ioctl:
                 return Ioctl(regs, DeviceAbi.Mainline, out _).Add("argument", regs.Rdx, null);
             case SYS_mmap:
-                return New("mmap", returnsAddress: true).Add("address", regs.Rdi, EnclaveAt(thread.Space, regs.Rdi)).Add("length", regs.Rsi)
+                return New("mmap", returnsAddress: true).Add("address", regs.Rdi, EnclaveAt(thread, regs.Rdi)).Add("length", regs.Rsi)
                     .Add("protection", Protection(regs.Rdx)).Add("flags", TraceNames.Join(regs.R10, s_mapFlags)).Add("fd", (int)regs.R8)
                     .Add("offset", regs.R9);
             case SYS_munmap:
@@ -196,8 +196,8 @@ internal sealed class CallTrace
             case SYS_pkey_mprotect:
                 return Range(thread, "pkey_mprotect", regs).Add("protection", Protection(regs.Rdx)).Add("pkey", (int)regs.R10);
             case SYS_mremap:
-                return New("mremap", returnsAddress: true).Add("address", regs.Rdi, EnclaveAt(thread.Space, regs.Rdi)).Add("length", regs.Rsi)
-                    .Add("newLength", regs.Rdx).Add("flags", regs.R10).Add("newAddress", regs.R8, EnclaveAt(thread.Space, regs.R8));
+                return New("mremap", returnsAddress: true).Add("address", regs.Rdi, EnclaveAt(thread, regs.Rdi)).Add("length", regs.Rsi)
+                    .Add("newLength", regs.Rdx).Add("flags", regs.R10).Add("newAddress", regs.R8, EnclaveAt(thread, regs.R8));
             default:
                 return null;
         }
@@ -215,7 +215,7 @@ internal sealed class CallTrace
     }
 
     private static TraceEvent Range(TracedThread thread, string name, in UserRegs regs) =>
-        New(name).Add("address", regs.Rdi, EnclaveAt(thread.Space, regs.Rdi)).Add("length", regs.Rsi);
+        New(name).Add("address", regs.Rdi, EnclaveAt(thread, regs.Rdi)).Add("length", regs.Rsi);
 
     private TraceEvent Path(TracedThread thread, string name, ulong path) => AddPath(New(name), thread, path);
 
@@ -263,6 +263,15 @@ internal sealed class CallTrace
         _ => "llistxattr",
     };
 
-    private static Enclave? EnclaveAt(AddressSpace space, ulong address) =>
-        space.Enclaves.TryFind(address, out EnclaveMapping mapping) ? mapping.Owner.Enclave : null;
+    private static Enclave? EnclaveAt(TracedThread thread, ulong address)
+    {
+        foreach (EnclaveMapping withdrawn in thread.WithdrawnMappings)
+        {
+            if (address >= withdrawn.Start && address < withdrawn.End)
+            {
+                return withdrawn.Owner.Enclave; // the call under way takes it away
+            }
+        }
+        return thread.Space.Enclaves.TryFind(address, out EnclaveMapping mapping) ? mapping.Owner.Enclave : null;
+    }
 }

@@ -79,8 +79,15 @@ internal sealed class VdsoEnterEnclave
     public static VdsoEnterEnclave Assemble()
     {
         const int Alignment = 8;
-        int misplaced = Assemble(0).At.Aep % Alignment;
-        return Assemble((Alignment - misplaced) % Alignment);
+        for (int padding = 0; ; padding++)
+        {
+            // More than once around at most: jumps over the padding may become longer by it.
+            VdsoEnterEnclave code = Assemble(padding);
+            if (code.At.Aep % Alignment == 0)
+            {
+                return code;
+            }
+        }
     }
 
     private static VdsoEnterEnclave Assemble(int padding)

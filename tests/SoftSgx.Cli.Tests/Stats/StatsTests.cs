@@ -28,7 +28,14 @@ public sealed class StatsTests
         [
             new EnclaveReport(1, 0x7f00_0000_0000, 128 << 20, Hash256.From(Enumerable.Repeat((byte)0xAB, 32).ToArray()), true, s_counters),
             new EnclaveReport(2, 0x1000, 4096, default, false, default),
-        ]);
+        ])
+    {
+        Transitions = new TransitionStatistics
+        {
+            EntriesByVdso = 100_000, EntriesBySite = 20_000, ExitsBySite = 119_000, TrappedEntries = 10, TrappedExits = 11, AsynchronousExits = 7,
+            Resumes = 6, PatchedSites = 2,
+        },
+    };
 
     [Fact]
     public void Json_has_the_counters_in_bytes_and_seconds()
@@ -40,6 +47,8 @@ public sealed class StatsTests
         Assert.Equal(5120 * 4096, root.GetProperty("epc").GetProperty("bytes").GetInt64());
         Assert.Equal("""[0,3]""", $"[{string.Join(',', root.GetProperty("epc").GetProperty("sections").EnumerateArray().Select(static section => section.GetProperty("node").GetInt32()))}]");
         Assert.Equal("2q", root.GetProperty("reclaim").GetProperty("policy").GetString());
+        JsonElement entries = root.GetProperty("transitions").GetProperty("entries");
+        Assert.Equal([100_000, 20_000, 10], [.. new[] { "vdso", "site", "trap" }.Select(way => entries.GetProperty(way).GetInt64())]);
         JsonElement total = root.GetProperty("total");
         Assert.Equal(62_000, total.GetProperty("evictions").GetInt64());
         Assert.Equal(15_500, total.GetProperty("evictionsPerSecond").GetDouble());
@@ -75,14 +84,17 @@ public sealed class StatsTests
         using JsonDocument json = JsonDocument.Parse(Json(s_run));
         foreach (string name in Names(json.RootElement).Distinct())
         {
-            Assert.True(Regex.IsMatch(page, $@"`(epc\.)?{name}(\[\])?`"), $"docs/statistics.md does not say what {name} is");
+            Assert.True(Regex.IsMatch(page, $@"`(epc\.|entries\.|exits\.)?{name}(\[\])?`"), $"docs/statistics.md does not say what {name} is");
         }
     }
 
     [Fact]
     public void Text_says_it_in_lines() => Assert.Equal(
         $"""
-        softsgx: EPC paging during 4.00 s
+        softsgx: transitions and EPC paging during 4.00 s
+          entries      120,010: vDSO 100,000, patched ENCLUs 20,000, by the supervisor 10; 30,002 a second
+          exits        119,011: patched ENCLUs 119,000, by the supervisor 11; 29,753 a second
+          interrupted  7 asynchronous exits, 6 ERESUMEs; 2 ENCLUs patched
           EPC          20 MiB, 5,120 pages: 16 MiB on node 0, 4 MiB on node 3
           poisoned     EPC page 7
           reclaimer    policy 2q, batches of 16; starts below 32 free pages, stops at 64
@@ -106,6 +118,7 @@ public sealed class StatsTests
     public void Text_without_paging_divides_by_nothing()
     {
         string text = StatsText.Write(StatsDocument.Of(s_run with { Duration = TimeSpan.Zero, Total = default, Enclaves = [], PoisonedPages = [] }));
+        Assert.Contains("  interrupted  7 asynchronous exits", text, StringComparison.Ordinal);
         Assert.Contains("  evicted      0 pages\n", text, StringComparison.Ordinal);
         Assert.Contains("  aged         0 pages, 0 of them in use\n", text, StringComparison.Ordinal);
         Assert.EndsWith("  no enclave was created\n", text, StringComparison.Ordinal);
@@ -125,7 +138,7 @@ public sealed class StatsTests
             File.WriteAllText(path, "what was there before");
             StatsTarget.Open(path).Write(s_run);
             string written = File.ReadAllText(path);
-            Assert.StartsWith(isJson ? "{" : "softsgx: EPC paging", written, StringComparison.Ordinal);
+            Assert.StartsWith(isJson ? "{" : "softsgx: transitions and EPC paging", written, StringComparison.Ordinal);
             Assert.EndsWith("\n", written, StringComparison.Ordinal);
         }
         finally

@@ -14,7 +14,7 @@ public sealed class StatisticsTests
     public void They_come_however_the_program_ends(string end, string script)
     {
         Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--stats", "text", "sh", "-c", script]).Ended(end);
-        Assert.StartsWith("softsgx: EPC paging during ", outcome.ErrorText, StringComparison.Ordinal);
+        Assert.StartsWith("softsgx: transitions and EPC paging during ", outcome.ErrorText, StringComparison.Ordinal);
         Assert.EndsWith("no enclave was created\n", outcome.ErrorText, StringComparison.Ordinal);
     }
 
