@@ -55,9 +55,7 @@ public static class Explanation
                     + "(in the SSA frame they can be read as all enclave memory can)"),
             Ageing(host),
             KernelAccess(host),
-            new("threads", "threads enter and leave in parallel", Enforcement.Partly,
-                "inside they run in parallel; crossings are done one at a time by the supervisor, so timings of crossings mean nothing",
-                "measure on hardware"),
+            Threads(host),
             new("debuggers", "gdb and strace inside", Enforcement.NotEnforced,
                 "the supervisor is the program's tracer, and a process has one; set-user-id programs gain nothing (no_new_privs)",
                 "softsgx run --trace shows what strace would of SGX"),
@@ -109,7 +107,8 @@ public static class Explanation
 
     private static Statement Confidentiality(HostFacts host) => new(
         "confidentiality", "nobody outside reads or writes enclave memory", Enforcement.NotEnforced,
-        "enclave code runs natively in the program's own process: the program, root and debuggers read and write it; "
+        "enclave code runs natively in the program's own process: the program, root and debuggers read and write it (--strict keeps the "
+            + "program's own instructions out while none of its threads is inside); "
             + (host.HasProtectionKeys ? "this processor's protection keys are not used for it" : "this processor has no protection keys that could keep the program out"),
         Hardware);
 
@@ -140,6 +139,14 @@ public static class Explanation
             "page table entries are dropped and looked at again, by a process that shares the address space; not in programs under seccomp filters of their own")
         : new("ageing", "the reclaimer spares pages in use", Enforcement.NotEnforced,
             "/proc/PID/pagemap does not tell which pages are present: pages leave in the order in which they came", "mount /proc, without hidepid");
+
+    private static Statement Threads(HostFacts host) => new(
+        "threads", "threads enter and leave in parallel", Enforcement.Partly,
+        host.HasFsGsBase
+            ? "EENTER and EEXIT complete in the program itself, as fast as a system call, once the supervisor has seen a thread and an ENCLU; exceptions, "
+                + "ERESUME and all other leaves are done by it, one at a time"
+            : "inside they run in parallel; crossings are done one at a time by the supervisor, since this machine lets no program change its FS and GS",
+        "measure on hardware; see docs/monitor.md");
 
     private static Statement KernelAccess(HostFacts host) => new(
         "kernel", "system calls on evicted enclave memory", Enforcement.Partly,

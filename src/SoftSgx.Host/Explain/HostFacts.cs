@@ -21,6 +21,9 @@ public sealed record HostFacts
     /// <summary>The processor has protection keys for user pages, and the kernel uses them.</summary>
     public required bool HasProtectionKeys { get; init; }
 
+    /// <summary>Programs may read and write the bases of FS and GS (FSGSBASE).</summary>
+    public bool HasFsGsBase { get; init; }
+
     /// <summary>Processes may trace their children; null if they may, else why not.</summary>
     public required string? PtraceProblem { get; init; }
 

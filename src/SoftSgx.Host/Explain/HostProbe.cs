@@ -24,6 +24,7 @@ public static unsafe class HostProbe
             HasSgx = X86Base.CpuId(0, 0).Eax >= 7 && ((X86Base.CpuId(7, 0).Ebx >> 2) & 1) != 0,
             HasSgxDevice = File.Exists("/dev/sgx_enclave"),
             CpuidCanFault = flags.Contains("cpuid_fault"),
+            HasFsGsBase = Monitor.ProgramMonitor.IsPossible,
             HasProtectionKeys = flags.Contains("ospke"),
             PtraceProblem = PtraceProblem(),
             HasSeccomp = ReadLine("/proc/sys/kernel/seccomp/actions_avail")?.Split(' ').Contains("trace") ?? false,
