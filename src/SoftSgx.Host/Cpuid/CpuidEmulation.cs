@@ -33,6 +33,15 @@ public static class CpuidEmulation
     private const uint VendorEdx = 0x4965_6e69; // "ineI"
     private const uint VendorEcx = 0x6c65_746e; // "ntel"
 
+    /// <summary>True for the leaves that tell processors apart: they contain APIC identifiers.</summary>
+    internal static bool DiffersByProcessor(uint leaf) => leaf is 1 or 0xB or 0x1F or 0x8000_001E;
+
+    /// <summary>
+    /// True for leaves that the emulated processor answers as the machine's own does, whatever that is: nothing is lost if the instruction
+    /// executes natively.
+    /// </summary>
+    internal static bool IsNative(uint leaf) => leaf is 1 or 5 or 6 or 0xB or 0xD or >= FirstHypervisorLeaf;
+
     /// <summary>Executes CPUID with EAX = <paramref name="leaf"/> and ECX = <paramref name="subleaf"/>.</summary>
     public static CpuidResult Execute(uint leaf, uint subleaf, CpuidFeatures features) =>
         Execute(leaf, subleaf, features, ExecuteNatively);

@@ -28,7 +28,10 @@ public static class CpuidScanner
     /// by <see cref="BytesBefore"/> + <see cref="BytesAfter"/> bytes or more, and start off a page boundary.
     /// </param>
     /// <param name="offsets">Where the offsets go, ascending; it is not cleared.</param>
-    public static void FindSites(ReadOnlySpan<byte> code, ulong address, List<int> offsets)
+    /// <param name="onlyOfInterest">
+    /// Leave out instructions that certainly ask for a leaf that the emulated processor answers as the machine's own does.
+    /// </param>
+    public static void FindSites(ReadOnlySpan<byte> code, ulong address, List<int> offsets, bool onlyOfInterest = false)
     {
         ArgumentNullException.ThrowIfNull(offsets);
         ReadOnlySpan<byte> cpuid = [0x0f, 0xa2];
@@ -41,11 +44,24 @@ public static class CpuidScanner
             }
             int site = start + found;
             // The decoder's tables are built at its first use: not before a candidate is there.
-            if ((s_filter ??= new CpuidSiteFilter()).IsInstruction(code, address, site))
+            CpuidSiteFilter filter = s_filter ??= new CpuidSiteFilter();
+            if (filter.IsInstruction(code, address, site) && !(onlyOfInterest && IsOfNoInterest(filter, code, site)))
             {
                 offsets.Add(site);
             }
             start = site + InstructionLength;
         }
+    }
+
+    /// <summary>The leaf is a constant, nobody can come to the instruction but by way of it, and it is none that we change.</summary>
+    private static bool IsOfNoInterest(CpuidSiteFilter filter, ReadOnlySpan<byte> code, int site)
+    {
+        const int Around = 4096; // a function's own branches
+        if (filter.ConstantLeaf is not uint leaf || !CpuidEmulation.IsNative(leaf))
+        {
+            return false;
+        }
+        int from = Math.Max(0, site - Around), to = Math.Min(code.Length, site + Around);
+        return !BranchSearch.LeadsInto(code[from..to], site - filter.DistanceOfLeaf - from, site + 1 - from);
     }
 }

@@ -66,6 +66,12 @@ internal sealed class CpuidSiteFilter
         _decoder = Decoder.Create(64, _reader);
     }
 
+    /// <summary>Of the last instruction found: the leaf, if it is a constant.</summary>
+    internal uint? ConstantLeaf { get; private set; }
+
+    /// <summary>Of the last instruction found: bytes from the instruction that loads the leaf to it.</summary>
+    internal int DistanceOfLeaf { get; private set; }
+
     /// <summary>Whether the bytes 0F A2 at <paramref name="site"/> are certainly an instruction.</summary>
     /// <param name="code">The code around the site.</param>
     /// <param name="address">Address of <paramref name="code"/>; on a page boundary, an instruction begins there.</param>
@@ -129,6 +135,10 @@ internal sealed class CpuidSiteFilter
             }
             at = previous;
             ref readonly Instruction instruction = ref _before[at];
+            DistanceOfLeaf = before - at;
+            ConstantLeaf = instruction.Mnemonic == Mnemonic.Mov && instruction.Op1Kind is OpKind.Immediate32 or OpKind.Immediate32to64 or OpKind.Immediate64
+                ? (uint)instruction.GetImmediate(1)
+                : null;
             if (SetsLeaf(instruction)
                 || (IsJumpIfNotZero(instruction) && Previous(at) is var test and >= 0 && TestsEax(_before[test])))
             {

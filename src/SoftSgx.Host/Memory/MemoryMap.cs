@@ -7,7 +7,17 @@ using SoftSgx.Kernel;
 namespace SoftSgx.Host.Memory;
 
 /// <summary>A mapping of a file in a process, as /proc/PID/maps shows it.</summary>
-internal readonly record struct MapsEntry(ulong Start, ulong End, bool IsExecutable, bool IsPrivate, bool HasInode, string Path);
+internal readonly record struct MapsEntry(ulong Start, ulong End, bool IsExecutable, bool IsPrivate, bool HasInode, string Path)
+{
+    /// <summary>Offset in the file.</summary>
+    internal ulong Offset { get; init; }
+
+    /// <summary>Number of the inode.</summary>
+    internal ulong Inode { get; init; }
+
+    /// <summary>What the file contains, where that is known already.</summary>
+    internal Interop.FileVersion? File { get; init; }
+}
 
 /// <summary>
 /// Answers which mapping of a process holds an address and whether it may become executable; remembers the last answer, because a
@@ -123,7 +133,11 @@ internal sealed class MemoryMap
                 fields[1][2] == 'x',
                 fields[1][3] == 'p',
                 fields[4] != "0",
-                fields.Length == 6 ? fields[5] : "");
+                fields.Length == 6 ? fields[5] : "")
+            {
+                Offset = ulong.Parse(fields[2], NumberStyles.HexNumber, CultureInfo.InvariantCulture),
+                Inode = ulong.Parse(fields[4], CultureInfo.InvariantCulture),
+            };
         }
     }
 

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using SoftSgx.Host.Cpuid;
 
 namespace SoftSgx.Host.Monitor;
 
@@ -59,7 +60,7 @@ internal sealed class SiteFinder
         Decoder at = Decoder.Create(64, window[best..], startAddress);
         at.Decode(out stolen);
         return stolen.Length == before - best && stolen.Length >= JumpLength && MayBeReplaced(stolen)
-            && !IsBranchedInto(code, site - stolen.Length, site);
+            && !BranchSearch.LeadsInto(code, site - stolen.Length, site);
     }
 
     /// <summary>Where the last instruction begins on the path from a place that arrives exactly at the end; -1 if it does not.</summary>
@@ -85,28 +86,4 @@ internal sealed class SiteFinder
     private static bool MayBeReplaced(in Instruction instruction) =>
         !instruction.IsInvalid && instruction.FlowControl == FlowControl.Next && !instruction.IsPrivileged
         && instruction.Mnemonic is not (Mnemonic.Cpuid or Mnemonic.Enclu or Mnemonic.Syscall or Mnemonic.Rdtsc or Mnemonic.Xbegin);
-
-    /// <summary>True if some bytes, read as a branch, lead strictly inside a range: whether they are one does not matter.</summary>
-    private static bool IsBranchedInto(ReadOnlySpan<byte> code, int start, int end)
-    {
-        for (int at = 0; at + 2 <= code.Length; at++)
-        {
-            byte opcode = code[at];
-            if ((opcode is 0xEB or (>= 0x70 and <= 0x7F) or (>= 0xE0 and <= 0xE3)) && IsInside(at + 2 + (sbyte)code[at + 1]))
-            {
-                return true;
-            }
-            if (opcode is 0xE8 or 0xE9 && at + 5 <= code.Length && IsInside(at + 5 + (long)BitConverter.ToInt32(code[(at + 1)..])))
-            {
-                return true;
-            }
-            if (opcode == 0x0F && code[at + 1] is >= 0x80 and <= 0x8F && at + 6 <= code.Length && IsInside(at + 6 + (long)BitConverter.ToInt32(code[(at + 2)..])))
-            {
-                return true;
-            }
-        }
-        return false;
-
-        bool IsInside(long target) => target > start && target < end;
-    }
 }

@@ -10,7 +10,13 @@ internal sealed class CpuidTraps
 {
     private const int CpuidLength = 2;
 
+    /// <summary>As many answers are kept; a program can ask for more leaves than there are.</summary>
+    private const int MaximumAnswers = 1024;
+
     private readonly CpuidFeatures _features;
+
+    /// <summary>Answers by leaf and subleaf: on a virtual machine CPUID itself traps, and costs as much as many system calls.</summary>
+    private readonly Dictionary<(uint Leaf, uint Subleaf), Architecture.CpuidResult> _answers = [];
 
     internal CpuidTraps(CpuidFeatures features) => _features = features;
 
@@ -22,7 +28,7 @@ internal sealed class CpuidTraps
         {
             return false;
         }
-        Architecture.CpuidResult result = CpuidEmulation.Execute((uint)regs.Rax, (uint)regs.Rcx, _features);
+        Architecture.CpuidResult result = Answer((uint)regs.Rax, (uint)regs.Rcx);
         (regs.Rax, regs.Rbx, regs.Rcx, regs.Rdx) = (result.Eax, result.Ebx, result.Ecx, result.Edx);
         regs.Rip += CpuidLength;
         regs.OrigRax = ulong.MaxValue;
@@ -32,5 +38,18 @@ internal sealed class CpuidTraps
             _ = PtraceCalls.Cont(thread.Tid, 0);
         }
         return true;
+    }
+
+    private Architecture.CpuidResult Answer(uint leaf, uint subleaf)
+    {
+        if (!_answers.TryGetValue((leaf, subleaf), out Architecture.CpuidResult result))
+        {
+            result = CpuidEmulation.Execute(leaf, subleaf, _features);
+            if (!CpuidEmulation.DiffersByProcessor(leaf) && _answers.Count < MaximumAnswers)
+            {
+                _answers.Add((leaf, subleaf), result);
+            }
+        }
+        return result;
     }
 }

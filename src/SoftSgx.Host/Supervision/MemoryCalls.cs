@@ -278,7 +278,11 @@ internal sealed class MemoryCalls
         Forget(thread.Space, start, end);
         if (((int)call.R10 & MAP_ANONYMOUS) == 0 && ((int)call.Rdx & PROT_EXEC) != 0)
         {
-            CpuidPatcher.PatchNew(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, ""));
+            CpuidPatcher.PatchNew(thread.Space, new MapsEntry(start, end, IsExecutable: true, ((int)call.R10 & MAP_TYPE) == MAP_PRIVATE, HasInode: true, "")
+            {
+                Offset = call.R9,
+                File = FileVersion.TryOf(thread.Tid, (int)call.R8, out FileVersion file) ? file : null,
+            });
         }
     }
 

@@ -103,7 +103,8 @@ internal sealed class ProgramImage
         {
             if (entry.IsExecutable && entry.HasInode)
             {
-                CpuidPatcher.PatchNew(space, entry);
+                bool isKnown = FileVersion.TryOf(space.Tid, entry.Path, out FileVersion file) && file.Inode == entry.Inode;
+                CpuidPatcher.PatchNew(space, isKnown ? entry with { File = file } : entry);
             }
         }
     }
