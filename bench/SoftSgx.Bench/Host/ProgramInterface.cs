@@ -23,10 +23,10 @@ internal static class ProgramInterface
         Print("a system call, with / without", call, "(at most 1.6 required)");
         Print("the same, with the device open", callWithDevice, "(at most 1.6 required)");
         Print("1,000 forks and execs", processes, "(at most 4 required)");
-        Print("ECALL rate, 64 threads / one", threads, "(at least 1 required)");
+        Print("ECALLs, --exact, 64 threads / 1", threads, "(at least 1 required)");
     }
 
-    private static double Rate(string threads) => Figures(NativePrograms.SoftSgx, "run", NativePrograms.PathOf("ecall_threads"), threads)["rate"];
+    private static double Rate(string threads) => Figures(NativePrograms.SoftSgx, "run", "--exact", NativePrograms.PathOf("ecall_threads"), threads)["rate"];
 
     private static IReadOnlyDictionary<string, double> Figures(string program, params string[] arguments) =>
         NativePrograms.Figures(NativePrograms.Run(program, arguments));

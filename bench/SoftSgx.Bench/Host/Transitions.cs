@@ -1,0 +1,46 @@
+namespace SoftSgx.Bench.Host;
+
+/// <summary>Entering and leaving enclaves without a trap, against a system call; and computing under a hail of signals.</summary>
+internal static class Transitions
+{
+    private const int Rounds = 5;
+    private const string SignalsPerSecond = "10000";
+
+    /// <summary>Compares within each round.</summary>
+    public static void Run()
+    {
+        NativePrograms.Build();
+        string program = NativePrograms.PathOf("transitions");
+        double[] call = new double[Rounds], vdso = new double[Rounds], direct = new double[Rounds], threads = new double[Rounds], signals = new double[Rounds];
+        double[] againstBare = new double[Rounds];
+        for (int i = 0; i < Rounds; i++)
+        {
+            double bare = Figures(NativePrograms.PathOf("calls"))["call"];
+            IReadOnlyDictionary<string, double> figures = Figures(NativePrograms.SoftSgx, "run", program);
+            call[i] = figures["call"];
+            vdso[i] = figures["vdso"] / figures["call"];
+            direct[i] = figures["direct"] / figures["call"];
+            againstBare[i] = figures["vdso"] / bare;
+            threads[i] = Rate("64") / Rate("1");
+            signals[i] = Figures(NativePrograms.SoftSgx, "run", program, "signals", SignalsPerSecond)["rounds"]
+                / Figures(program, "outside", SignalsPerSecond)["rounds"];
+        }
+        Print("getppid of such a program", call, "ns");
+        Print("ECALL by the vDSO / getppid", vdso, "(at most 2.0 required)");
+        Print("  / getppid without softsgx", againstBare, "");
+        Print("ECALL by a patched ENCLU / getppid", direct, "(at most 2.5 required)");
+        Print("ECALL rate, 64 threads / one", threads, "(at least 1.8 required)");
+        Print("computing under 10,000 signals/s", signals, "(at least 0.9 of the same outside required)");
+    }
+
+    private static double Rate(string threads) => Figures(NativePrograms.SoftSgx, "run", NativePrograms.PathOf("ecall_threads"), threads)["rate"];
+
+    private static IReadOnlyDictionary<string, double> Figures(string program, params string[] arguments) =>
+        NativePrograms.Figures(NativePrograms.Run(program, arguments));
+
+    private static void Print(string name, double[] values, string unit)
+    {
+        Array.Sort(values);
+        Console.WriteLine($"  {name,-35} {values[values.Length / 2],7:N2} ({values[0]:N2} to {values[^1]:N2}) {unit}");
+    }
+}
