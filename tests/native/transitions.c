@@ -342,6 +342,56 @@ static void probe(int vdso)
 	expect(misplaced, 0, "%s: where handlers find the program", name);
 }
 
+/* ---- single steps ------------------------------------------------------ */
+
+static volatile unsigned int steps;
+
+static void on_step(int signal)
+{
+	(void)signal;
+	steps++;
+}
+
+static void step(int on)
+{
+	if (on)
+		asm volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
+	else
+		asm volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
+}
+
+/* A program that steps through itself steps over an ECALL, and ends. */
+static void single_steps(void)
+{
+	unsigned int thread = fresh_thread(&e), wrong = 0;
+	struct transit t = {
+		.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+		.rdi = TEST_NOTHING, .flags = 0x302,
+	};
+	uint64_t result = 0;
+
+	signal(SIGTRAP, on_step);
+	for (int i = 0; i < 5; i++) {
+		one_transit(thread);
+		test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+	}
+	for (int i = 0; i < 3; i++) {
+		result = 0;
+		step(1);
+		wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+		step(0);
+		wrong += result != TEST_MAGIC;
+	}
+	expect(wrong, 0, "single steps, vDSO: results");
+	expect_true(steps > 100, "single steps, vDSO: there are some");
+	steps = 0;
+	transit(&t);
+	step(0);
+	expect_hex(t.rdi, TEST_MAGIC, "single steps, own ENCLU: result");
+	expect_true(steps > 10, "single steps, own ENCLU: there are some");
+	signal(SIGTRAP, SIG_DFL);
+}
+
 /* ---- forks ------------------------------------------------------------- */
 
 static void forks(void)
@@ -421,6 +471,7 @@ int main(int argc, char **argv)
 	one_tcs();
 	signals(1);
 	signals(0);
+	single_steps();
 	forks();
 	vandals();
 	return done();

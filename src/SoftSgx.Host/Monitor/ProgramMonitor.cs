@@ -179,7 +179,7 @@ internal sealed class ProgramMonitor
             {
                 if (isForced && (how != Recovery.AtStolen || info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
                 {
-                    return GoOnAfterFault(thread, regs, info, how, offset, area);
+                    return GoesOnAfterFault(thread, regs, info, how);
                 }
                 _ = PtraceCalls.SetRegs(thread.Tid, regs);
             }
@@ -441,35 +441,40 @@ internal sealed class ProgramMonitor
     }
 
     /// <summary>
-    /// The thread faulted in the monitor, on memory that an operand named, or by single steps: the ENCLU, which is untouched, or the
-    /// supervisor will do all of it anew. Behind EEXIT, what is wrong is what the program wrote into its record.
+    /// A thread whose fault in the monitor is not to be seen at the instruction that it stands for: one on memory that the monitor uses, or
+    /// a single step. True if it goes on without a signal.
     /// </summary>
-    private bool GoOnAfterFault(TracedThread thread, UserRegs regs, in SigInfo info, Recovery how, int offset, MonitorArea area)
+    /// <param name="thread">The thread; its registers are still those in the monitor.</param>
+    /// <param name="recovered">Its registers at the ENCLU, or behind it.</param>
+    /// <param name="info">The signal.</param>
+    /// <param name="how">How they were recovered.</param>
+    private bool GoesOnAfterFault(TracedThread thread, UserRegs recovered, in SigInfo info, Recovery how)
     {
         bool isStep = info is { Signal: SIGTRAP, Code: TRAP_TRACE };
-        if (how == Recovery.AtStolen && isStep)
+        if (how == Recovery.AtStolen)
         {
-            // The step was that of the jump, which is none of the program's instructions: go on to the one in its place.
-            area.TryLocate(regs.Rip, out _, out _);
-            if (!PtraceCalls.GetRegs(thread.Tid, out regs))
+            // The step was that of the jump, which is none of the program's instructions: on to the one in its place.
+            if (!PtraceCalls.GetRegs(thread.Tid, out recovered))
             {
                 return true;
             }
         }
-        else if (how == Recovery.Left && !isStep)
+        else if (isStep || how == Recovery.Left)
         {
-            _ = PtraceCalls.SetRegs(thread.Tid, regs);
+            ulong vdso = thread.Space.VdsoBase;
+            if (isStep && recovered.Rip == vdso + (ulong)_image.Vdso.AepOffset)
+            {
+                recovered.Rip = vdso + (ulong)_image.Vdso.TrapOffset; // behind the jump, or the next step would end here again
+            }
+            // A step that ends at the ENCLU, which will trap; or behind EEXIT, where the program itself has spoilt its record.
+            _ = PtraceCalls.SetRegs(thread.Tid, recovered);
+            AdoptIfInside(thread);
             return false;
         }
-        else if (isStep)
-        {
-            _ = PtraceCalls.SetRegs(thread.Tid, regs);
-            AdoptIfInside(thread);
-            return false; // a step that ended at the ENCLU
-        }
+        // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong.
         ForcedSignal forced = ForcedSignal.At(thread, info.Signal);
-        _ = forced.Undo(thread, _image, ref regs);
-        if (PtraceCalls.SetRegs(thread.Tid, regs))
+        _ = forced.Undo(thread, _image, ref recovered);
+        if (PtraceCalls.SetRegs(thread.Tid, recovered))
         {
             AdoptIfInside(thread);
             _ = thread.Continue();
