@@ -197,16 +197,15 @@ internal sealed unsafe class MonitorArea : IDisposable
         return site;
     }
 
-    /// <summary>A view that code at an address can jump to and back from; made if there is none. Zero if there is no room.</summary>
-    internal ulong ViewNear(TracedThread thread, in InjectedCalls calls, ulong address)
+    /// <summary>True if there is a view that code at an address can jump to and back from.</summary>
+    internal bool HasViewNear(ulong address) => Distance(NearestView(address), address) < Reach;
+
+    /// <summary>The view that is nearest to an address.</summary>
+    internal ulong NearestView(ulong address) => _views.MinBy(view => Distance(view, address));
+
+    /// <summary>Maps a view that code at an address can jump to and back from. Zero if there is no room.</summary>
+    internal ulong MapNear(TracedThread thread, in InjectedCalls calls, ulong address)
     {
-        foreach (ulong view in _views)
-        {
-            if (Distance(view, address) < Reach)
-            {
-                return view;
-            }
-        }
         ulong gap = FindGap(thread, address);
         return gap != 0 && MapAgain(calls, gap) ? gap : 0;
     }

@@ -33,13 +33,15 @@ internal sealed class MonitorCode
 
     private const int HashShift = 23; // leaves nine bits: RecordCount
 
-    private MonitorCode(byte[] bytes, RecoveryPoint[] rules, int enter, int exit, int called)
+    private MonitorCode(byte[] bytes, RecoveryPoint[] rules, int enter, int exit, int another, int called, int calledAnother)
     {
         Bytes = bytes;
         Rules = rules;
         Enter = enter;
         Exit = exit;
+        Another = another;
         Called = called;
+        CalledAnother = calledAnother;
     }
 
     /// <summary>As many neighbouring records are looked at for a TCS.</summary>
@@ -54,8 +56,13 @@ internal sealed class MonitorCode
 
     internal int Exit { get; }
 
-    /// <summary>Offset in the monitor behind the system call that is a call to the supervisor.</summary>
+    /// <summary>Offset in the monitor of the code of all other leaves.</summary>
+    internal int Another { get; }
+
+    /// <summary>Offsets in the monitor behind the two system calls that are calls to the supervisor.</summary>
     internal int Called { get; }
+
+    internal int CalledAnother { get; }
 
     /// <summary>Offset of the first of the records in which a TCS can be found.</summary>
     internal static int RecordOf(ulong tcs) =>
@@ -68,6 +75,7 @@ internal sealed class MonitorCode
         Assembler a = monitor.Code;
         Label enter = a.CreateLabel(), found = a.CreateLabel(), slowEnter = a.CreateLabel(), exit = a.CreateLabel();
         Label slowExit = a.CreateLabel(), slowExitRsi = a.CreateLabel(), call = a.CreateLabel(), called = a.CreateLabel();
+        Label another = a.CreateLabel(), calledAnother = a.CreateLabel();
 
         a.Label(ref enter);
         SaveFlags(monitor, EENTER);
@@ -186,15 +194,27 @@ internal sealed class MonitorCode
         a.Label(ref called);
         a.ud2();
 
+        // Leaves that are the supervisor's in any case. The flags are the program's, but for the zero flag.
+        a.Label(ref another);
+        monitor.Rule(Recovery.Saved);
+        a.mov(Qword(ThreadRecord.AtR10), r10);
+        a.mov(Qword(ThreadRecord.AtR11), r11);
+        monitor.Rule(Recovery.CallingAnother);
+        a.mov(r10, VdsoEnterEnclave.TrapMagic);
+        a.mov(eax, SYS_rt_sigreturn);
+        a.syscall();
+        a.Label(ref calledAnother);
+        a.ud2();
+
         byte[] bytes = monitor.Assemble(out RecoveryPoint[] rules, out AssemblerResult result);
         int At(Label label) => (int)(result.GetLabelRIP(label) - AnyView);
-        return new MonitorCode(bytes, rules, At(enter), At(exit), At(called));
+        return new MonitorCode(bytes, rules, At(enter), At(exit), At(another), At(called), At(calledAnother));
     }
 
     /// <summary>Saves RDX, and the flags but for the zero flag, which is in the record.</summary>
     private static void SaveFlags(MonitorAssembler monitor, int leaf)
     {
-        monitor.Rule(Recovery.Saved, leaf);
+        monitor.Rule(Recovery.Saved);
         monitor.Code.lahf();
         monitor.Code.seto(al);
         monitor.Code.mov(__word_ptr[rcx + ThreadRecord.AtFlags], ax);

@@ -195,7 +195,7 @@ internal sealed class ProgramMonitor
     {
         site = null!;
         if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area
-            || !area.TryLocate(regs.Rip, out _, out int offset) || offset != _common.Called || area.SiteAt(area.Thread(thread.MonitorSlot).Site) is not MonitorSite found)
+            || !area.TryLocate(regs.Rip, out _, out int offset) || (offset != _common.Called && offset != _common.CalledAnother) || area.SiteAt(area.Thread(thread.MonitorSlot).Site) is not MonitorSite found)
         {
             return false;
         }
@@ -279,17 +279,17 @@ internal sealed class ProgramMonitor
     }
 
     /// <summary>
-    /// An ENCLU trapped. If it is one that enters or leaves, and the instruction before it can be replaced by a jump to the monitor, it will
-    /// not the next time.
+    /// An ENCLU trapped. If the instruction before it can be replaced by a jump to the monitor, it will not the next time: it enters or leaves
+    /// there, or calls the supervisor without a signal.
     /// </summary>
     internal void Patch(TracedThread thread, in UserRegs regs)
     {
         AddressSpace space = thread.Space;
-        if (space.Monitor is not MonitorArea area || (regs.Eflags & TrapFlag) != 0 || !WillSucceed(thread, regs))
-        {
-            return;
-        }
         ulong enclu = regs.Rip;
+        if (space.Monitor is not MonitorArea area || (regs.Eflags & TrapFlag) != 0 || (!WillSucceed(thread, regs) && !area.HasViewNear(enclu)))
+        {
+            return; // a call cannot be injected where a signal may have to be delivered
+        }
         bool isInside = space.Enclaves.TryFind(enclu, out EnclaveMapping mapping);
         OpenEnclave? owner = isInside ? mapping.Owner : null;
         if ((isInside && (owner!.IsDebugged || owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner))) || !area.SeesFirst(enclu))
@@ -303,8 +303,7 @@ internal sealed class ProgramMonitor
         {
             return;
         }
-        using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
-        ulong view = area.ViewNear(thread, calls, enclu);
+        ulong view = area.HasViewNear(enclu) ? area.NearestView(enclu) : MapView(thread, regs, area, enclu);
         ulong start = enclu - (ulong)stolen.Length;
         MonitorSite? site = view == 0 ? null : area.Add(view, stolen, enclu, new MonitorSite(0, 0, [], start, enclu, enclu + EncluLength, IsVdso: false)
         {
@@ -314,6 +313,12 @@ internal sealed class ProgramMonitor
         {
             PatchedSites += WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0;
         }
+    }
+
+    private ulong MapView(TracedThread thread, in UserRegs regs, MonitorArea area, ulong near)
+    {
+        using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
+        return area.MapNear(thread, calls, near);
     }
 
     /// <summary>The leaf enters or leaves an enclave, and nothing is in its way: no signal will have to be delivered at this stop.</summary>
@@ -524,11 +529,22 @@ internal sealed class ProgramMonitor
             case Recovery.Named:
             case Recovery.NamedZeroClear:
             case Recovery.NamedZeroSet:
+            case Recovery.NamedZeroKept:
                 (regs.Rax, regs.Rcx) = (leaf, regs.Rax);
-                regs.Eflags = how == Recovery.NamedZeroClear ? regs.Eflags & ~ZeroFlag : how == Recovery.NamedZeroSet ? regs.Eflags | ZeroFlag : regs.Eflags;
+                regs.Eflags = how switch
+                {
+                    Recovery.NamedZeroClear => regs.Eflags & ~ZeroFlag,
+                    Recovery.NamedZeroSet => regs.Eflags | ZeroFlag,
+                    Recovery.NamedZeroKept => (regs.Eflags & ~ZeroFlag) | (record.Zero & ZeroFlag),
+                    _ => regs.Eflags,
+                };
                 break;
-            case Recovery.Saved:
-                (regs.Rax, regs.Rcx) = (leaf, record.Rcx);
+            case Recovery.Saved or Recovery.CallingAnother:
+                if (how == Recovery.CallingAnother)
+                {
+                    (regs.R10, regs.R11, regs.OrigRax) = (record.R10, record.R11, ulong.MaxValue);
+                }
+                (regs.Rax, regs.Rcx) = (record.Leaf, record.Rcx);
                 regs.Eflags = (regs.Eflags & ~ZeroFlag) | (record.Zero & ZeroFlag);
                 break;
             case Recovery.Left:

@@ -21,7 +21,10 @@ internal enum Recovery : byte
     /// <summary>As <see cref="Named"/>, and the zero flag was set.</summary>
     NamedZeroSet,
 
-    /// <summary>RCX is in the record, as is the zero flag.</summary>
+    /// <summary>As <see cref="Named"/>, and the zero flag is in the record.</summary>
+    NamedZeroKept,
+
+    /// <summary>RCX is in the record, as are the zero flag and the leaf.</summary>
     Saved,
 
     /// <summary>RCX and all flags are in the record.</summary>
@@ -44,6 +47,9 @@ internal enum Recovery : byte
 
     /// <summary>RDX and RSI are the program's, RCX, flags, leaf, R10 and R11 in the record.</summary>
     Calling,
+
+    /// <summary>RCX, zero flag, leaf, R10 and R11 are in the record; all else is the program's.</summary>
+    CallingAnother,
 
     /// <summary>With the zero flag set as <see cref="Left"/>, else as <see cref="SavedRsi"/>.</summary>
     LeftIfZero,

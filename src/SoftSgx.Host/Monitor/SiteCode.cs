@@ -9,6 +9,7 @@ namespace SoftSgx.Host.Monitor;
 ///   the instruction that stood before the ENCLU, whose place the jump to here took
 ///   RAX = EENTER?  ──► RCX = the thread's record; what it had, and the site, go there; on with EENTER
 ///   RAX = EEXIT?   ──► the same; on with EEXIT
+///   another leaf?  ──► the same; call the supervisor
 ///   jump to the ENCLU, which is in its place and traps
 /// </code>
 /// Not one flag may change and no register is free: hence LEA, JRCXZ and exchanges. LSL changes the zero flag alone, so its two values have a
@@ -17,6 +18,9 @@ namespace SoftSgx.Host.Monitor;
 internal sealed class SiteCode
 {
     private const int EENTER = 2, EEXIT = 4;
+
+    /// <summary>EREPORT, EGETKEY, ERESUME, EACCEPT, EMODPE, EACCEPTCOPY, EDECCSSA: done by the supervisor, which is called without a signal.</summary>
+    private static ReadOnlySpan<int> OtherLeaves => [0, 1, 3, 5, 6, 7, 9];
 
     /// <summary>The selector of the kernel's 64-bit code segment for programs, __USER_CS: LSL finds it.</summary>
     private const int GoodSelector = 0x33;
@@ -58,16 +62,38 @@ internal sealed class SiteCode
         a.lea(rcx, __[rcx - (EEXIT - EENTER)]);
         monitor.Rule(Recovery.Exchanged, EEXIT);
         a.jrcxz(exit);
-        a.lea(rcx, __[rcx + EEXIT]);
+        ReadOnlySpan<int> others = stolen is null ? [] : OtherLeaves; // the vDSO's function has the two alone
+        Label[] hops = new Label[others.Length], blocks = new Label[others.Length];
+        int less = EEXIT;
+        for (int i = 0; i < others.Length; i++)
+        {
+            (hops[i], blocks[i]) = (a.CreateLabel(), a.CreateLabel());
+            a.lea(rcx, __[rcx + (less - others[i])]);
+            less = others[i];
+            monitor.Rule(Recovery.Exchanged, less);
+            a.jrcxz(hops[i]);
+        }
+        a.lea(rcx, __[rcx + less]);
         monitor.Rule(Recovery.Exchanged);
         a.xchg(rcx, rax);
         monitor.Rule(Recovery.AtEnclu);
         a.jmp(enclu);
+        for (int i = 0; i < others.Length; i++)
+        {
+            a.Label(ref hops[i]); // JRCXZ does not reach far
+            monitor.Rule(Recovery.Named, others[i]);
+            a.jmp(blocks[i]);
+        }
 
         a.Label(ref enter);
         Name(monitor, EENTER, origin, enclu, common.Enter);
         a.Label(ref exit);
         Name(monitor, EEXIT, origin, enclu, common.Exit);
+        for (int i = 0; i < others.Length; i++)
+        {
+            a.Label(ref blocks[i]);
+            Name(monitor, others[i], origin, enclu, common.Another);
+        }
         try
         {
             byte[] bytes = monitor.Assemble(out RecoveryPoint[] rules, out _);
@@ -100,8 +126,10 @@ internal sealed class SiteCode
         a.mov(__byte_ptr[rcx + ThreadRecord.AtZero], ZeroFlag);
 
         a.Label(ref named);
+        monitor.Rule(Recovery.NamedZeroKept, leaf);
+        a.mov(__qword_ptr[rcx + ThreadRecord.AtLeaf], leaf);
         a.mov(__qword_ptr[rcx + ThreadRecord.AtRcx], rax);
-        monitor.Rule(Recovery.Saved, leaf);
+        monitor.Rule(Recovery.Saved);
         monitor.Lea(Register.RAX, origin);
         a.mov(__qword_ptr[rcx + ThreadRecord.AtSite], rax);
         a.jmp((ulong)monitor.Address(next));
