@@ -376,21 +376,23 @@ internal sealed class ProgramMonitor
         }
     }
 
+    // Threads enter and leave meanwhile: whoever has the TCS at the moment that it is taken away is the one who is inside.
     private void Withdraw(MonitorArea area, int index)
     {
         ref TcsRecord record = ref area.Tcs(index);
-        if (Interlocked.CompareExchange(ref record.State, TcsRecord.Withheld, TcsRecord.Ready) == TcsRecord.Ready)
-        {
-            return;
-        }
         ulong state = Volatile.Read(ref record.State);
-        if (state > TcsRecord.Ready && area.ThreadOf(state) is TracedThread thread && area.TakeFrom(index, thread.MonitorSlot))
+        while (state != TcsRecord.Withheld)
         {
-            Adopt(area, thread, index);
-        }
-        else
-        {
-            Volatile.Write(ref record.State, TcsRecord.Withheld); // given back meanwhile, or made up by the program
+            ulong seen = Interlocked.CompareExchange(ref record.State, TcsRecord.Withheld, state);
+            if (seen == state)
+            {
+                if (area.ThreadOf(state) is TracedThread thread && MonitorArea.IsOwner(state, thread.MonitorSlot))
+                {
+                    Adopt(area, thread, index);
+                }
+                return;
+            }
+            state = seen;
         }
     }
 

@@ -111,8 +111,10 @@ static int pass(void)
 	    enclave_load(&enclave, path, &options) ||
 	    socketpair(AF_UNIX, SOCK_DGRAM, 0, sockets))
 		die("load");
+	fd = device("/dev/sgx_provision");
 	fflush(stdout);
 	if (!fork()) {
+		close(fd);
 		become_nobody();
 		device("/dev/sgx_provision");
 		build_provisioning(-1);
@@ -121,8 +123,6 @@ static int pass(void)
 		build_provisioning(fd);
 		exit(0);
 	}
-	fd = device("/dev/sgx_provision");
-	fflush(stdout);
 	if (fd < 0 || send_descriptor(sockets[0], fd))
 		die("send");
 	wait(NULL);
