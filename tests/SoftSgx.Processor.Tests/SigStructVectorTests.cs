@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
+using SoftSgx.Tests;
 
 namespace SoftSgx.Processor.Tests;
 
@@ -122,31 +123,8 @@ public class SigStructVectorTests
 
     private static SigStruct Load(string file)
     {
-        byte[] bytes = File.ReadAllBytes(Path.Combine(SharedDirectory(), "vectors", "sigstruct", file));
+        byte[] bytes = File.ReadAllBytes(Path.Combine(SharedDirectory.Find(), "vectors", "sigstruct", file));
         Assert.Equal(SigStruct.Size, bytes.Length);
         return MemoryMarshal.Read<SigStruct>(bytes);
-    }
-
-    /// <summary>The directory "shared" in the checkout or beside it.</summary>
-    private static string SharedDirectory()
-    {
-        for (DirectoryInfo? directory = new(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
-        {
-            if (!File.Exists(Path.Combine(directory.FullName, "SoftSgx.slnx")))
-            {
-                continue;
-            }
-
-            foreach (string candidate in new[] { "shared", "../shared" })
-            {
-                string path = Path.GetFullPath(Path.Combine(directory.FullName, candidate));
-                if (Directory.Exists(path))
-                {
-                    return path;
-                }
-            }
-        }
-
-        throw new DirectoryNotFoundException("the vectors' directory 'shared' is neither in the checkout nor beside it");
     }
 }

@@ -30,11 +30,9 @@ internal readonly record struct FileIdentity(ulong Device, ulong Inode)
 
     private static unsafe bool TryStat(int directory, byte* path, int flags, out FileIdentity identity, out long size)
     {
-        // struct stat of x86-64: 144 bytes, st_dev at 0, st_ino at 8, st_size at 48 (asm/stat.h).
-        ulong* stat = stackalloc ulong[18];
-        bool ok = Libc.Syscall(SYS_newfstatat, directory, (nint)path, (nint)stat, flags) == 0;
-        identity = ok ? new FileIdentity(stat[0], stat[1]) : default;
-        size = ok ? (long)stat[6] : 0;
+        bool ok = FileVersion.TryStat(directory, path, flags, out FileVersion version);
+        identity = new FileIdentity(version.Device, version.Inode);
+        size = (long)version.Size;
         return ok;
     }
 }

@@ -11,7 +11,7 @@ internal readonly record struct FileVersion(ulong Device, ulong Inode, ulong Siz
     {
         fixed (byte* path = Encoding.UTF8.GetBytes($"/proc/{pid}/root{name}\0"))
         {
-            return TryStat(path, out version);
+            return TryStat(AT_FDCWD, path, 0, out version);
         }
     }
 
@@ -25,15 +25,16 @@ internal readonly record struct FileVersion(ulong Device, ulong Inode, ulong Siz
         }
         fixed (byte* path = ProcPath.OfDescriptor(pid, fd))
         {
-            return TryStat(path, out version);
+            return TryStat(AT_FDCWD, path, 0, out version);
         }
     }
 
-    private static unsafe bool TryStat(byte* path, out FileVersion version)
+    /// <summary>newfstatat(2); all zero if it fails.</summary>
+    internal static unsafe bool TryStat(int directory, byte* path, int flags, out FileVersion version)
     {
-        // struct stat of x86-64 (asm/stat.h) as words: device, inode, …, size 6, …, mtime 11 and 12, ctime 13 and 14.
+        // struct stat of x86-64: 144 bytes; as words (asm/stat.h): device, inode, …, size 6, …, mtime 11 and 12, ctime 13 and 14.
         ulong* stat = stackalloc ulong[18];
-        bool ok = Libc.Syscall(SYS_newfstatat, AT_FDCWD, (nint)path, (nint)stat, 0) == 0;
+        bool ok = Libc.Syscall(SYS_newfstatat, directory, (nint)path, (nint)stat, flags) == 0;
         version = ok ? new FileVersion(stat[0], stat[1], stat[6], stat[11], stat[12], stat[13], stat[14]) : default;
         return ok;
     }

@@ -169,6 +169,9 @@ internal sealed unsafe class MonitorArea : IDisposable
         return low == 0 ? null : _sites.Values[low - 1];
     }
 
+    /// <summary>True if an ENCLU was looked at.</summary>
+    internal bool HasSeen(ulong enclu) => _seen.Contains(enclu);
+
     /// <summary>True the first time that it is asked for an address; there is an end to how many it remembers.</summary>
     internal bool SeesFirst(ulong enclu) => _seen.Count < MonitorLayout.Size / 16 && _seen.Add(enclu);
 

@@ -26,7 +26,9 @@ namespace SoftSgx.Host.Monitor;
 internal sealed class MonitorCode
 {
     private const int EENTER = 2, EEXIT = 4, SYS_rt_sigreturn = 15;
-    private const int URsp = 144, URbp = 152; // of GPRSGX
+
+    /// <summary>Offsets in GPRSGX.</summary>
+    internal const int URsp = 144, URbp = 152;
 
     /// <summary>Multiplier of the hash of a TCS's page number: 2^32 divided by the golden ratio.</summary>
     private const int HashMultiplier = unchecked((int)0x9E37_79B1);

@@ -1,6 +1,7 @@
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Monitor;
@@ -16,8 +17,6 @@ namespace SoftSgx.Host.Monitor;
 internal static class MonitorProbe
 {
     private const uint Command = 0xA4F0;
-
-    private const ulong TrapFlag = 0x100;
 
     /// <summary>A thread that has been so many instructions outside of the monitor is not coming back.</summary>
     private const int LongestWay = 5000;
@@ -35,9 +34,9 @@ internal static class MonitorProbe
     /// <summary>A system call that is stepped into leaves the thread with the flag set, for good.</summary>
     internal static void OnCall(TracedThread thread, ref UserRegs regs)
     {
-        if ((regs.Eflags & TrapFlag) != 0 && thread.ProbeIdle + thread.ProbeSteps != 0)
+        if ((regs.Eflags & Rflags.TF) != 0 && thread.ProbeIdle + thread.ProbeSteps != 0)
         {
-            regs.Eflags &= ~TrapFlag;
+            regs.Eflags &= ~Rflags.TF;
             _ = PtraceCalls.SetRegs(thread.Tid, regs);
         }
     }
@@ -66,7 +65,7 @@ internal static class MonitorProbe
         if (thread.ProbeSteps == 0)
         {
             // A POPF that was stepped over, or a call, makes the kernel believe that the flag is the program's own.
-            regs.Eflags &= ~TrapFlag;
+            regs.Eflags &= ~Rflags.TF;
             _ = PtraceCalls.SetRegs(thread.Tid, regs);
         }
         _ = thread.ProbeSteps == 0 ? PtraceCalls.Cont(thread.Tid, 0) : PtraceCalls.SingleStep(thread.Tid);

@@ -36,8 +36,6 @@ internal sealed class ProgramMonitor
     /// <summary>As many filters at most are added to a program: each costs every system call some nanoseconds.</summary>
     private const int MaximumCallTraps = 32;
 
-    private const ulong ArithmeticFlags = 0x8D5;
-    private const ulong ZeroFlag = 0x40, TrapFlag = 0x100;
 
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
@@ -215,7 +213,7 @@ internal sealed class ProgramMonitor
             return;
         }
         OpenEnclave owner = mapping.Owner;
-        if (owner.IsDebugged || owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner) || !area.TryAttach(thread)
+        if (!MayDoWithout(space, owner) || !area.TryAttach(thread)
             || !_subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry))
         {
             return;
@@ -252,14 +250,7 @@ internal sealed class ProgramMonitor
     {
         foreach (AddressSpace space in _spaces)
         {
-            MonitorArea area = space.Monitor!;
-            for (int i = 0; i < MonitorLayout.RecordCount; i++)
-            {
-                if (area.TryGetTcs(i, out _, out OpenEnclave other) && ReferenceEquals(other, owner))
-                {
-                    Withdraw(area, i);
-                }
-            }
+            Withdraw(space.Monitor!, owner);
         }
     }
 
@@ -268,12 +259,17 @@ internal sealed class ProgramMonitor
     {
         if (space.Monitor is MonitorArea area)
         {
-            for (int i = 0; i < MonitorLayout.RecordCount; i++)
+            Withdraw(area, owner: null);
+        }
+    }
+
+    private void Withdraw(MonitorArea area, OpenEnclave? owner)
+    {
+        for (int i = 0; i < MonitorLayout.RecordCount; i++)
+        {
+            if (area.TryGetTcs(i, out _, out OpenEnclave other) && (owner is null || ReferenceEquals(other, owner)))
             {
-                if (area.TryGetTcs(i, out _, out _))
-                {
-                    Withdraw(area, i);
-                }
+                Withdraw(area, i);
             }
         }
     }
@@ -286,13 +282,13 @@ internal sealed class ProgramMonitor
     {
         AddressSpace space = thread.Space;
         ulong enclu = regs.Rip;
-        if (space.Monitor is not MonitorArea area || (regs.Eflags & TrapFlag) != 0 || (!WillSucceed(thread, regs) && !area.HasViewNear(enclu)))
+        if (space.Monitor is not MonitorArea area || area.HasSeen(enclu) || (regs.Eflags & Rflags.TF) != 0 || (!WillSucceed(thread, regs) && !area.HasViewNear(enclu)))
         {
             return; // a call cannot be injected where a signal may have to be delivered
         }
         bool isInside = space.Enclaves.TryFind(enclu, out EnclaveMapping mapping);
         OpenEnclave? owner = isInside ? mapping.Owner : null;
-        if ((isInside && (owner!.IsDebugged || owner.Enclave.AddressSpaceCount != 1 || !space.TrapsCallsOf(owner))) || !area.SeesFirst(enclu))
+        if ((isInside && !MayDoWithout(space, owner!)) || !area.SeesFirst(enclu))
         {
             return;
         }
@@ -314,6 +310,10 @@ internal sealed class ProgramMonitor
             PatchedSites += WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0;
         }
     }
+
+    /// <summary>The enclave's transitions may do without the supervisor: nobody else has it, and its system calls are stopped.</summary>
+    private static bool MayDoWithout(AddressSpace space, OpenEnclave owner) =>
+        !owner.IsDebugged && owner.Enclave.AddressSpaceCount == 1 && space.TrapsCallsOf(owner);
 
     private ulong MapView(TracedThread thread, in UserRegs regs, MonitorArea area, ulong near)
     {
@@ -409,11 +409,12 @@ internal sealed class ProgramMonitor
     {
         MonitorArea area = thread.Space.Monitor!;
         int index = area.TakeOver(thread.MonitorSlot);
-        if (index >= 0)
+        if (index < 0)
         {
-            Adopt(area, thread, index);
+            return;
         }
-        if (index >= 0 && PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
+        Adopt(area, thread, index);
+        if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
         {
             thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
         }
@@ -428,8 +429,7 @@ internal sealed class ProgramMonitor
         }
         ref ThreadRecord record = ref area.Thread(thread.MonitorSlot);
         Span<ulong> stack = stackalloc ulong[2]; // GPRSGX.URSP, URBP
-        const int URsp = 144;
-        _ = owner.Enclave.Read(area.Tcs(index).Gpr + URsp, MemoryMarshal.AsBytes(stack));
+        _ = owner.Enclave.Read(area.Tcs(index).Gpr + MonitorCode.URsp, MemoryMarshal.AsBytes(stack));
         RegisterFile file = new()
         {
             Rax = (ulong)EncluLeaf.EENTER,
@@ -512,7 +512,7 @@ internal sealed class ProgramMonitor
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
                 : new RecoveryPoint(0, Recovery.Based, (int)EncluLeaf.EENTER); // a landing
         }
-        how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & ZeroFlag) != 0 ? Recovery.Left : Recovery.SavedRsi;
+        how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & Rflags.ZF) != 0 ? Recovery.Left : Recovery.SavedRsi;
         if (site is null)
         {
             return false;
@@ -535,9 +535,9 @@ internal sealed class ProgramMonitor
                 (regs.Rax, regs.Rcx) = (leaf, regs.Rax);
                 regs.Eflags = how switch
                 {
-                    Recovery.NamedZeroClear => regs.Eflags & ~ZeroFlag,
-                    Recovery.NamedZeroSet => regs.Eflags | ZeroFlag,
-                    Recovery.NamedZeroKept => (regs.Eflags & ~ZeroFlag) | (record.Zero & ZeroFlag),
+                    Recovery.NamedZeroClear => regs.Eflags & ~Rflags.ZF,
+                    Recovery.NamedZeroSet => regs.Eflags | Rflags.ZF,
+                    Recovery.NamedZeroKept => (regs.Eflags & ~Rflags.ZF) | (record.Zero & Rflags.ZF),
                     _ => regs.Eflags,
                 };
                 break;
@@ -547,7 +547,7 @@ internal sealed class ProgramMonitor
                     (regs.R10, regs.R11, regs.OrigRax) = (record.R10, record.R11, ulong.MaxValue);
                 }
                 (regs.Rax, regs.Rcx) = (record.Leaf, record.Rcx);
-                regs.Eflags = (regs.Eflags & ~ZeroFlag) | (record.Zero & ZeroFlag);
+                regs.Eflags = (regs.Eflags & ~Rflags.ZF) | (record.Zero & Rflags.ZF);
                 break;
             case Recovery.Left:
                 Leave(record, ref regs);
@@ -614,7 +614,7 @@ internal sealed class ProgramMonitor
     private static ulong Flags(ulong flags, in ThreadRecord record)
     {
         const ulong LowByte = 0x95; // SF, AF, PF, CF
-        return (flags & ~ArithmeticFlags) | ((ulong)(record.Flags >> 8) & LowByte) | (record.Zero & ZeroFlag) | ((ulong)(record.Flags & 1) << 11);
+        return (flags & ~Rflags.Arithmetic) | ((ulong)(record.Flags >> 8) & LowByte) | (record.Zero & Rflags.ZF) | ((ulong)(record.Flags & 1) << 11);
     }
 
     private static RecoveryPoint RuleAt(RecoveryPoint[] rules, int offset)
@@ -632,11 +632,7 @@ internal sealed class ProgramMonitor
         {
             return;
         }
-        byte[] filter = EnclaveCallFilter.Assemble(enclave.Base, enclave.Size);
-        ulong scratch = VdsoData.ScratchAddress(_image.DataArea(space));
-        Span<ulong> header = [(ulong)(filter.Length / BpfAssembler.InstructionSize), scratch + 16]; // struct sock_fprog
-        if (space.Memory.Poke(scratch, MemoryMarshal.AsBytes(header)) && space.Memory.Poke(scratch + 16, filter)
-            && calls.Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, scratch) == 0)
+        if (_image.AddFilter(space, calls, EnclaveCallFilter.Assemble(enclave.Base, enclave.Size)) == 0)
         {
             space.CallTraps.Add(new AddressRange(enclave.Base, enclave.Size));
         }

@@ -5,6 +5,7 @@ using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
 using SoftSgx.Kernel;
+using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Paging;
@@ -14,9 +15,6 @@ internal sealed class ProgramPaging
 {
     /// <summary>An address that is none: where there is no page to raise SIGBUS with, the access to it at least raises a signal.</summary>
     private const ulong NonCanonical = 1UL << 63;
-
-    /// <summary>RFLAGS.TF</summary>
-    private const ulong TrapFlag = 1 << 8;
 
     private readonly ProgramImage _image;
     private readonly Pager _pager;
@@ -198,7 +196,7 @@ internal sealed class ProgramPaging
             SIGTRAP => _image.Vdso.BreakpointOffset,
             _ => _image.Vdso.ReadByteOffset,
         });
-        regs.Eflags &= ~TrapFlag;
+        regs.Eflags &= ~Rflags.TF;
         regs.Rdi = info.Signal == SIGBUS ? space.Paging?.Page?.Beyond(0) ?? NonCanonical : NonCanonical;
         regs.OrigRax = ulong.MaxValue;
         if (PtraceCalls.SetRegs(thread.Tid, regs))

@@ -23,12 +23,6 @@ internal sealed class EnclaveTransitions
 
     private const int EncluLength = 3;
 
-    /// <summary>RFLAGS.TF</summary>
-    private const ulong TrapFlag = 1 << 8;
-
-    /// <summary>RFLAGS.RF</summary>
-    private const ulong ResumeFlag = 1 << 16;
-
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
@@ -139,7 +133,7 @@ internal sealed class EnclaveTransitions
             if (info is { Signal: SIGTRAP, Code: TRAP_TRACE } && !thread.Processor.DebugOptIn)
             {
                 // POPF inside cannot set TF after an opt-out entry (SDM vol. 3D, "Restriction on setting of TF").
-                regs.Eflags &= ~TrapFlag;
+                regs.Eflags &= ~Rflags.TF;
                 Resume(thread, ref regs, forced);
                 return;
             }
@@ -156,7 +150,7 @@ internal sealed class EnclaveTransitions
             if (fault.Kind is not (ExceptionVector.DB or ExceptionVector.BP))
             {
                 // A fault pushes RF set, also where the host stopped the thread in another way (SDM vol. 3D, "RF treatment on AEX").
-                regs.Eflags |= ResumeFlag;
+                regs.Eflags |= Rflags.RF;
             }
             if (fault.Kind == ExceptionVector.PF && thread.Space.Enclaves.TryFind(fault.Address, out EnclaveMapping mapping) && mapping.ExceedsMaximum(fault.Address))
             {
@@ -218,7 +212,7 @@ internal sealed class EnclaveTransitions
         regs.CopyTo(out RegisterFile file);
         file.Rip = after;
         // Set by the #UD that ENCLU is here; an instruction that completes clears it, but ERESUME, which loads it.
-        file.Rflags &= ~ResumeFlag;
+        file.Rflags &= ~Rflags.RF;
         if (!wasInside)
         {
             _monitor?.Reveal(thread.Space, regs.Rbx);
@@ -252,7 +246,7 @@ internal sealed class EnclaveTransitions
         {
             return;
         }
-        if ((regs.Eflags & TrapFlag) != 0 && (leaf != EncluLeaf.ERESUME || thread.Processor.IsNotified))
+        if ((regs.Eflags & Rflags.TF) != 0 && (leaf != EncluLeaf.ERESUME || thread.Processor.IsNotified))
         {
             Step(thread, ref regs, forced);
             return;

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Memory;
@@ -196,19 +195,11 @@ internal sealed class MemoryFileCalls(SupervisedProcesses processes, ProgramImag
         }
         int? one = watched.IsFull ? null : fd;
         byte[] filter = SeccompFilters.MemoryFile(one);
-        ulong scratch = VdsoData.ScratchAddress(image.DataArea(thread.Space));
-        // struct sock_fprog: length, padding, pointer; and the program behind it.
-        const int Header = 16;
-        byte[] bytes = new byte[Header + filter.Length];
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)(filter.Length / BpfAssembler.InstructionSize));
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), scratch + Header);
-        filter.CopyTo(bytes, Header);
-        if (!thread.Space.Memory.Poke(scratch, bytes))
+        using InjectedCalls calls = InjectedCalls.Begin(thread, image.Gadget(thread.Space), regs);
+        if (image.AddFilter(thread.Space, calls, filter) is not long result)
         {
             return;
         }
-        using InjectedCalls calls = InjectedCalls.Begin(thread, image.Gadget(thread.Space), regs);
-        long result = calls.Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, scratch);
         if (result == 0)
         {
             watched.Add(one);

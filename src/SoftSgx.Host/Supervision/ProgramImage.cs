@@ -1,7 +1,9 @@
+using System.Buffers.Binary;
 using System.Buffers.Text;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
+using SoftSgx.Host.Seccomp;
 using SoftSgx.Host.Vdso;
 using static SoftSgx.Host.Interop.Native;
 
@@ -61,6 +63,20 @@ internal sealed class ProgramImage
     {
         ulong scratch = VdsoData.ScratchAddress(DataArea(thread.Space));
         return thread.Space.Memory.Poke(scratch, "/proc/self/fd\0"u8) && calls.Call(SYS_access, scratch, 0) == 0;
+    }
+
+    /// <summary>
+    /// Adds a filter to all threads of a process: zero, a thread that cannot have it, or minus the errno; null if it has no place in the program.
+    /// </summary>
+    internal long? AddFilter(AddressSpace space, in InjectedCalls calls, ReadOnlySpan<byte> filter)
+    {
+        const int Header = 16; // struct sock_fprog: length, padding, pointer; and the program behind it
+        ulong scratch = VdsoData.ScratchAddress(DataArea(space));
+        byte[] bytes = new byte[Header + filter.Length];
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)(filter.Length / BpfAssembler.InstructionSize));
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), scratch + Header);
+        filter.CopyTo(bytes.AsSpan(Header));
+        return space.Memory.Poke(scratch, bytes) ? calls.Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, scratch) : null;
     }
 
     /// <summary>The address space of a thread before anything is prepared in it, or of a program that is not 64-bit.</summary>

@@ -1,4 +1,5 @@
 using SoftSgx.Images.Tests.Writers;
+using SoftSgx.Tests;
 
 namespace SoftSgx.Images.Tests.Formats;
 
@@ -41,7 +42,7 @@ public sealed class QuoteReaderTests
     [MemberData(nameof(Quotes))]
     public void Real_quotes_have_a_report_a_quoting_enclave_and_three_certificates(string name)
     {
-        EnclaveImage image = ImageReader.Read(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "quotes", $"{name}.sgx.quote"));
+        EnclaveImage image = ImageReader.Read(Path.Combine(SharedDirectory.Find(), "vectors", "quotes", $"{name}.sgx.quote"));
         Assert.Equal("quote, version 3 (ECDSA)", image.Format);
         FactGroup enclave = image.Facts.Single(static group => group.Title == "report of the quoting enclave");
         Assert.Equal("8c4f5775d796503e96137f77c68a829a0056ac8ded70140b081b094490c57bff", StructureReaderTests.Value(enclave, "MRSIGNER"));
@@ -68,7 +69,7 @@ public sealed class QuoteReaderTests
     [Fact]
     public void Lengths_that_reach_out_of_their_container_are_refused_with_the_place()
     {
-        byte[] quote = File.ReadAllBytes(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "quotes", "a.sgx.quote"));
+        byte[] quote = File.ReadAllBytes(Path.Combine(SharedDirectory.Find(), "vectors", "quotes", "a.sgx.quote"));
         quote[0x434 + 3] = 0x7f;
         Assert.Throws<ImageException>(() => ImageFiles.Read(quote[..0x500]));
         byte[] longer = [.. quote];

@@ -1,5 +1,6 @@
 using SoftSgx.Architecture;
 using SoftSgx.Images.Tests.Writers;
+using SoftSgx.Tests;
 
 namespace SoftSgx.Images.Tests.Formats;
 
@@ -22,7 +23,7 @@ public sealed class StructureReaderTests
 
     public static TheoryData<string> SigStructs =>
         [
-            .. Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct"))
+            .. Directory.GetFiles(Path.Combine(SharedDirectory.Find(), "vectors", "sigstruct"))
                 .Select(static path => Path.GetFileName(path)!)
                 .Order(),
         ];
@@ -31,7 +32,7 @@ public sealed class StructureReaderTests
     [MemberData(nameof(SigStructs))]
     public void Intels_signatures_are_valid_and_ask_for_the_launch_key(string file)
     {
-        EnclaveImage image = ImageReader.Read(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct", file));
+        EnclaveImage image = ImageReader.Read(Path.Combine(SharedDirectory.Find(), "vectors", "sigstruct", file));
         Assert.Equal(ImageKind.SigStruct, image.Kind);
         SigStruct signature = image.Signature!.Value;
         Assert.Equal(SignatureState.Valid, SignatureReview.Of(in signature));

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
 using SoftSgx.Images.Tests.Writers;
 using Xunit.Abstractions;
+using SoftSgx.Tests;
 
 namespace SoftSgx.Images.Tests.Fuzz;
 
@@ -55,13 +56,13 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
                 .Page(0x8000, 0x203, [], 0).Build(),
         ],
         ["sigstruct"] = static () =>
-            [File.ReadAllBytes(Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct"))[0])],
+            [File.ReadAllBytes(Directory.GetFiles(Path.Combine(SharedDirectory.Find(), "vectors", "sigstruct"))[0])],
         ["einittoken"] = static () => [new byte[EInitToken.Size]],
         ["report"] = static () => [Formats.StructureReaderTests.ReportBytes()],
         ["targetinfo"] = static () => [Formats.StructureReaderTests.TargetInfoBytes()],
         ["quote"] = static () =>
         [
-            .. Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "quotes"), "*.quote").Order()
+            .. Directory.GetFiles(Path.Combine(SharedDirectory.Find(), "vectors", "quotes"), "*.quote").Order()
                 .Select(File.ReadAllBytes),
             Formats.QuoteReaderTests.Epid(), Formats.QuoteReaderTests.TrustDomain(4), Formats.QuoteReaderTests.TrustDomain(5),
         ],

@@ -1,5 +1,6 @@
 using SoftSgx.Architecture;
 using SoftSgx.Images.Tests.Writers;
+using SoftSgx.Tests;
 
 namespace SoftSgx.Images.Tests.Review;
 
@@ -40,7 +41,7 @@ public sealed class ImageReviewTests
     [Fact]
     public void Wrong_quotients_are_told_from_a_wrong_signature()
     {
-        string file = Directory.GetFiles(Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct")).Order().First();
+        string file = Directory.GetFiles(Path.Combine(SharedDirectory.Find(), "vectors", "sigstruct")).Order().First();
         SigStruct value = ImageReader.Read(file).Signature!.Value;
         value.Q1.AsSpan()[0] ^= 1;
         Assert.Equal(SignatureState.WrongQuotients, SignatureReview.Of(in value));

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
-using SoftSgx.Images.Tests.Writers;
+using SoftSgx.Tests;
 
 namespace SoftSgx.Images.Tests;
 
@@ -13,5 +13,5 @@ internal static class SigStructVectors
 
     public static SigStruct Load(string file) => MemoryMarshal.Read<SigStruct>(File.ReadAllBytes(PathOf(file)));
 
-    private static string Folder() => Path.Combine(ImageFiles.SharedDirectory(), "vectors", "sigstruct");
+    private static string Folder() => Path.Combine(SharedDirectory.Find(), "vectors", "sigstruct");
 }

@@ -11,27 +11,4 @@ internal static class ImageFiles
         run.Content.Read(index, page);
         return page;
     }
-
-    /// <summary>The directory "shared" in the checkout or beside it.</summary>
-    internal static string SharedDirectory()
-    {
-        for (DirectoryInfo? directory = new(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
-        {
-            if (!File.Exists(Path.Combine(directory.FullName, "SoftSgx.slnx")))
-            {
-                continue;
-            }
-
-            foreach (string candidate in new[] { "shared", "../shared" })
-            {
-                string path = Path.GetFullPath(Path.Combine(directory.FullName, candidate));
-                if (Directory.Exists(path))
-                {
-                    return path;
-                }
-            }
-        }
-
-        throw new DirectoryNotFoundException("the vectors' directory 'shared' is neither in the checkout nor beside it");
-    }
 }

@@ -29,12 +29,8 @@ public static class EAdd
         Epcm epcm = processor.Epcm;
         SecInfo scratch = secInfo;
 
-        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
-        if (!epcm.Contains(epcPage)) return EnclsChecks.PageFault(epcPage);
-        if ((linearAddress & PageMask) != 0) return LeafResult.GeneralProtection;
-        if (!epcm.Contains(secsPage)) return EnclsChecks.PageFault(secsPage);
-        if (!EnclsChecks.IsReservedZero(processor.Configuration, in scratch)) return LeafResult.GeneralProtection;
-        if (scratch.PageType is not (PageType.PT_REG or PageType.PT_TCS)) return LeafResult.GeneralProtection;
+        LeafResult operands = CheckOperands(processor, in scratch, linearAddress, secsPage, epcPage);
+        if (!operands.IsSuccess) return operands;
         if (!epcm.TryLockExclusive(epcPage)) return LeafResult.GeneralProtection;
         try
         {
@@ -53,6 +49,19 @@ public static class EAdd
         {
             epcm.UnlockExclusive(epcPage);
         }
+    }
+
+    /// <summary>What is checked before any EPC page is touched.</summary>
+    internal static LeafResult CheckOperands(
+        SgxProcessor processor, in SecInfo secInfo, ulong linearAddress, int secsPage, int epcPage)
+    {
+        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
+        if (!processor.Epcm.Contains(epcPage)) return EnclsChecks.PageFault(epcPage);
+        if ((linearAddress & PageMask) != 0) return LeafResult.GeneralProtection;
+        if (!processor.Epcm.Contains(secsPage)) return EnclsChecks.PageFault(secsPage);
+        if (!EnclsChecks.IsReservedZero(processor.Configuration, in secInfo)) return LeafResult.GeneralProtection;
+        if (secInfo.PageType is not (PageType.PT_REG or PageType.PT_TCS)) return LeafResult.GeneralProtection;
+        return LeafResult.Ok;
     }
 
     private static LeafResult AddTo(

@@ -22,7 +22,6 @@ namespace SoftSgx.Processor;
 public static class PassingPages
 {
     private const int PageSize = 4096;
-    private const ulong PageMask = PageSize - 1;
 
     /// <summary>Adds, measures and removes consecutive pages of the same contents.</summary>
     /// <param name="processor">The package.</param>
@@ -52,12 +51,8 @@ public static class PassingPages
         SecInfo scratch = secInfo;
         done = 0;
 
-        if (EnclsChecks.IsMissing(processor.Configuration, LeafFeature.SGX1, out LeafResult missing)) return missing;
-        if (!epcm.Contains(epcPage)) return EnclsChecks.PageFault(epcPage);
-        if ((linearAddress & PageMask) != 0) return LeafResult.GeneralProtection;
-        if (!epcm.Contains(secsPage)) return EnclsChecks.PageFault(secsPage);
-        if (!EnclsChecks.IsReservedZero(processor.Configuration, in scratch)) return LeafResult.GeneralProtection;
-        if (scratch.PageType is not (PageType.PT_REG or PageType.PT_TCS)) return LeafResult.GeneralProtection;
+        LeafResult operands = EAdd.CheckOperands(processor, in scratch, linearAddress, secsPage, epcPage);
+        if (!operands.IsSuccess) return operands;
         if (!epcm.TryLockExclusive(epcPage)) return LeafResult.GeneralProtection;
         try
         {
