@@ -139,7 +139,7 @@ public static class ProgramRunner
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, options.Trace);
         DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
-        Supervisor supervisor = new(
+        using Supervisor supervisor = new(
             subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
         {
             // Of interest only to those who use SGX at all.

@@ -42,6 +42,7 @@ internal sealed class ProgramMonitor
     private readonly MonitorCode _common = MonitorCode.Assemble();
     private readonly List<AddressSpace> _spaces = [];
     private TransitionCounts _ended;
+    private long _patchedSites;
 
     internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image)
     {
@@ -53,7 +54,7 @@ internal sealed class ProgramMonitor
     internal static bool IsPossible => (Libc.GetAuxVal(AT_HWCAP2) & 2) != 0;
 
     /// <summary>ENCLUs that were patched.</summary>
-    internal long PatchedSites { get; private set; }
+    internal long PatchedSites => Interlocked.Read(ref _patchedSites);
 
     /// <summary>Transitions so far that needed no supervisor.</summary>
     internal TransitionCounts Counts
@@ -307,7 +308,7 @@ internal sealed class ProgramMonitor
         });
         if (site is not null)
         {
-            PatchedSites += WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0;
+            Interlocked.Add(ref _patchedSites, WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0);
         }
     }
 

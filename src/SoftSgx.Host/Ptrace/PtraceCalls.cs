@@ -129,11 +129,26 @@ internal static unsafe class PtraceCalls
     /// <summary>The same without waiting; 0 if there is nothing to report.</summary>
     internal static int TakeAny(out WaitStatus status) => Wait(-1, __WALL | __WNOTHREAD | WNOHANG, out status);
 
-    /// <summary>Waits until there is something for <see cref="TakeAny"/>; minus the errno if that will not be.</summary>
-    internal static int AwaitAny()
+    /// <summary>
+    /// As <see cref="WaitAny"/>, but leaves ends to <see cref="TakeAny"/>: 0 if there is something for that.
+    /// </summary>
+    internal static int WaitAnyStop(out WaitStatus status)
     {
-        const int P_ALL = 0;
-        return Libc.Syscall(SYS_waitid, P_ALL, 0, 0, WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD, 0) == 0 ? 0 : -Libc.Errno;
+        const int P_ALL = 0, P_PID = 1, CLD_TRAPPED = 4, CLD_STOPPED = 5, Options = __WALL | __WNOTHREAD;
+        status = default;
+        SigInfo info;
+        if (Libc.Syscall(SYS_waitid, P_ALL, 0, (nint)(&info), WEXITED | WSTOPPED | WNOWAIT | Options, 0) != 0)
+        {
+            return -Libc.Errno;
+        }
+        int tid = info.SenderPid;
+        if (info.Code is not (CLD_TRAPPED or CLD_STOPPED)
+            || Libc.Syscall(SYS_waitid, P_PID, tid, (nint)(&info), WSTOPPED | WNOHANG | Options, 0) != 0 || info.SenderPid != tid)
+        {
+            return 0; // SIGKILL may have come in between
+        }
+        status = new WaitStatus((info.ChildStatus << 8) | 0x7f);
+        return tid;
     }
 
     /// <summary>Waits for one tracee of the calling thread; its thread id, or minus the errno, which is not EINTR.</summary>

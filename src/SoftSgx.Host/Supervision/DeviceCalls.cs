@@ -20,7 +20,7 @@ internal sealed class DeviceCalls
     private readonly OpenDevices _devices;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
-    private readonly Lock _gate;
+    private readonly SupervisorLock _lock;
     private readonly ProgramMonitor? _monitor;
     private readonly CallTrace? _trace;
     private readonly Action<string> _warn;
@@ -38,9 +38,9 @@ internal sealed class DeviceCalls
         ProgramMonitor? monitor,
         CallTrace? trace,
         Action<string> warn,
-        Lock gate)
+        SupervisorLock supervisorLock)
     {
-        _gate = gate;
+        _lock = supervisorLock;
         _access = access;
         _monitor = monitor;
         _trace = trace;
@@ -216,17 +216,12 @@ internal sealed class DeviceCalls
         ProcessFiles files = thread.Tracer.Files;
         files.Tid = thread.Tid;
         owner.Calls++;
-        _gate.Exit(); // it may take long: meanwhile other tracers answer their processes
         Errno errno;
-        try
+        using (_lock.Leave()) // it may take long: meanwhile other tracers answer their processes
         {
             errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, files, thread.Processor);
         }
-        finally
-        {
-            _gate.Enter();
-            owner.Calls--;
-        }
+        owner.Calls--;
         CallTrace.EndIoctl(thread, regs, owner.Enclave);
         if (wasInitialized != owner.Enclave.IsInitialized)
         {

@@ -19,16 +19,16 @@ namespace SoftSgx.Host.Supervision;
 /// <remarks>
 /// <para>
 /// ptrace demands that one thread makes all requests for a tracee. The program's first process has the first tracer; another process that uses
-/// enclaves gets one of its own, where it can be had (<see cref="HandOver"/>). One lock guards the state below: whoever answers a stop holds
-/// it, except while an ioctl is executed.
+/// enclaves gets one of its own, where it can be had (<see cref="HandOver"/>). A lock guards the state below. Stops that concern one process,
+/// such as transitions, are answered beside each other, all else by one tracer at a time, except while an ioctl is executed.
 /// </para>
 /// <para>
 /// A tracee can vanish at any moment (SIGKILL); every request may fail, and then its end is what comes next.
 /// </para>
 /// </remarks>
-internal sealed class Supervisor
+internal sealed class Supervisor : IDisposable
 {
-    private readonly Lock _gate = new();
+    private readonly SupervisorLock _lock = new();
     private readonly Dictionary<int, TracedThread> _threads = [];
 
     /// <summary>The threads of ours that trace processes that were handed over, but for those seen to have ended.</summary>
@@ -96,7 +96,7 @@ internal sealed class Supervisor
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
         _monitor = isExact || isStrict || trace is not null || !ProgramMonitor.IsPossible ? null : new ProgramMonitor(subsystem, _image);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn, _gate);
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn, _lock);
         subsystem.DirectReclaim = ReclaimDirectly;
         _memoryCalls = new MemoryCalls(_devices, _image, _paging, _monitor);
         SupervisedProcesses processes = new(_threads);
@@ -108,6 +108,8 @@ internal sealed class Supervisor
         _cpuid = cpuid;
         _warn = warn;
     }
+
+    public void Dispose() => _lock.Dispose();
 
     /// <summary>How threads entered and left enclaves so far.</summary>
     internal TransitionStatistics Transitions => _transitions.Statistics;
@@ -137,7 +139,7 @@ internal sealed class Supervisor
 
     private bool TryDequeueTracer([NotNullWhen(true)] out Thread? tracer)
     {
-        lock (_gate)
+        lock (_tracers)
         {
             return _tracers.TryDequeue(out tracer);
         }
@@ -150,13 +152,12 @@ internal sealed class Supervisor
         {
             if (_verdicts.Any)
             {
-                lock (_gate)
+                using (_lock.Share())
                 {
                     TakeVerdicts(tracer);
                 }
             }
-            WaitStatus status = default;
-            int tid = _hasSeveral ? PtraceCalls.AwaitAny() : PtraceCalls.WaitAny(out status);
+            int tid = _hasSeveral ? PtraceCalls.WaitAnyStop(out WaitStatus status) : PtraceCalls.WaitAny(out status);
             if (tid == -EINTR)
             {
                 continue;
@@ -165,18 +166,64 @@ internal sealed class Supervisor
             {
                 break; // ECHILD: nobody is left
             }
-            lock (_gate)
+            if (tid > 0)
+            {
+                Answer(tid, status);
+                continue;
+            }
+            using (_lock.Take())
             {
                 // Taking the end of a process tells its parent. What that does then, another tracer may be asked: after we have seen the end.
-                if (tid == 0 && (tid = PtraceCalls.TakeAny(out status)) <= 0)
+                if (PtraceCalls.TakeAny(out status) is int taken && taken > 0)
                 {
-                    continue;
+                    OnStatus(taken, status);
                 }
-                OnStatus(tid, status);
             }
         }
         TraceActor.Tid = 0;
     }
+
+    /// <summary>Answers a stop: beside other tracers, if it is of one process alone.</summary>
+    private void Answer(int tid, WaitStatus status)
+    {
+        TracedThread? thread;
+        bool isAnswered = false;
+        using (_lock.Share())
+        {
+            if (_threads.TryGetValue(tid, out thread))
+            {
+                if (status.Event == PTRACE_EVENT_SECCOMP && !PtraceCalls.GetRegs(tid, out thread.CallRegs))
+                {
+                    return; // its end comes next
+                }
+                isAnswered = IsOfOneProcess(thread, status);
+                if (isAnswered)
+                {
+                    OnStop(thread, status);
+                }
+            }
+        }
+        if (isAnswered && thread!.Ended is null)
+        {
+            return;
+        }
+        using (_lock.Take())
+        {
+            if (isAnswered)
+            {
+                OnEnd(thread!, thread!.Ended!.Value);
+            }
+            else
+            {
+                OnStatus(tid, status);
+            }
+        }
+    }
+
+    /// <summary>A signal, or a call of the vDSO or the monitor: what is done then concerns no other process, and nothing that tracers share.</summary>
+    private bool IsOfOneProcess(TracedThread thread, WaitStatus status) =>
+        status is { Stopped: true, IsSyscallStop: false } && _isolation is null && _trace is null && !_probes
+        && (status.Event == 0 || (status.Event == PTRACE_EVENT_SECCOMP && thread.CallRegs.OrigRax == SYS_rt_sigreturn));
 
     /// <summary>Gives a process to a new tracer; its thread goes on with these registers.</summary>
     private void GiveAway(TracedThread thread, in UserRegs regs)
@@ -191,7 +238,7 @@ internal sealed class Supervisor
         {
             Tracer own = new(_devices) { Threads = 1 };
             WaitStatus status = process.Take();
-            lock (_gate)
+            using (_lock.Take())
             {
                 thread.Tracer = own;
                 OnStatus(thread.Tid, status);
@@ -213,17 +260,20 @@ internal sealed class Supervisor
             return;
         }
         thread.Tracer.Threads--;
-        _tracers.Enqueue(tracer);
+        lock (_tracers)
+        {
+            _tracers.Enqueue(tracer);
+        }
     }
 
     /// <summary>Frees EPC pages of enclaves that nobody has any more. Others than tracers wait for the reclaimer.</summary>
     private bool ReclaimDirectly()
     {
-        if (!Tracer.IsCurrent)
+        if (!Tracer.IsCurrent || _lock.IsHeld)
         {
-            return false;
+            return _lock.IsHeldAlone && _devices.ReleaseUnreferenced();
         }
-        lock (_gate)
+        using (_lock.Take())
         {
             return _devices.ReleaseUnreferenced();
         }
@@ -257,14 +307,12 @@ internal sealed class Supervisor
             _early[tid] = status;
             return;
         }
-        TraceActor.Tid = tid;
         if (status.Exited || status.Signaled)
         {
+            TraceActor.Tid = tid;
             OnEnd(thread, status);
             return;
         }
-        (thread.PreviousStop, thread.LastStop) = (thread.LastStop, _verdicts.NextStop());
-        thread.Space.Tid = tid;
         OnStop(thread, status);
         if (thread.Ended is WaitStatus end)
         {
@@ -304,6 +352,9 @@ internal sealed class Supervisor
 
     private void OnStop(TracedThread thread, WaitStatus status)
     {
+        TraceActor.Tid = thread.Tid;
+        (thread.PreviousStop, thread.LastStop) = (thread.LastStop, _verdicts.NextStop());
+        thread.Space.Tid = thread.Tid;
         if (thread.Redirected is not null && _abortPages!.End(thread, status))
         {
             return;
@@ -356,10 +407,7 @@ internal sealed class Supervisor
 
     private void OnCall(TracedThread thread)
     {
-        if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
-        {
-            return;
-        }
+        UserRegs regs = thread.CallRegs;
         if (thread.IsForeign)
         {
             _ = thread.Continue();
