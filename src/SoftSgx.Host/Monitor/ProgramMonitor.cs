@@ -451,6 +451,7 @@ internal sealed class ProgramMonitor
             return;
         }
         Adopt(area, thread, index);
+        area.Thread(thread.MonitorSlot).Tcs = ThreadRecord.Occupied; // as when it goes on, which it may not live to do
         if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
         {
             thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
