@@ -567,6 +567,7 @@ static void vandals(void)
 int main(int argc, char **argv)
 {
 	struct enclave_options options = { .threads = 48 };
+	uint64_t result;
 
 	if (argc > 1 && !strcmp(argv[1], "killed")) {
 		killed();
@@ -577,6 +578,12 @@ int main(int argc, char **argv)
 		probe(1);
 		probe(0);
 		return done();
+	}
+	if (argc > 1 && !strcmp(argv[1], "live")) {	/* some calls, then wait for input */
+		for (int i = 0; i < 10; i++)
+			test_call(&e, 1, TEST_NOTHING, 0, 0, &result);
+		getchar();
+		return 0;
 	}
 	if (argc > 2 && !strcmp(argv[1], "story")) {
 		story(argv[2], argc > 3);

@@ -234,9 +234,9 @@ internal sealed unsafe class MonitorArea : IDisposable
         Thread(slot) = default;
         if (_log is not null)
         {
-            TransitionRing ring = new(
-                (RingControl*)(_memory + MonitorLayout.RingControls) + slot, (RingEvent*)(_memory + MonitorLayout.Rings + (slot * MonitorLayout.RingSize)),
-                _tracedTcss, thread.Tid);
+            nint control = (nint)_memory + MonitorLayout.RingControls + (slot * MonitorLayout.RecordSize);
+            nint events = (nint)_memory + MonitorLayout.Rings + (slot * MonitorLayout.RingSize);
+            TransitionRing ring = new(control, events, _tracedTcss, thread.Tid);
             _rings[slot] = ring;
             _log.Add(ring);
         }

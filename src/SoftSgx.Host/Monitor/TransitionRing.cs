@@ -76,12 +76,16 @@ internal sealed unsafe class TransitionRing
     private ulong _tail, _end;
     private RingEvent _next;
 
-    internal TransitionRing(RingControl* control, RingEvent* events, TracedTcss tcss, int tid)
+    /// <param name="control">Address of the control, in memory that outlives this.</param>
+    /// <param name="events">Address of the events.</param>
+    /// <param name="tcss">What the TCSs' records are of.</param>
+    /// <param name="tid">The thread.</param>
+    internal TransitionRing(nint control, nint events, TracedTcss tcss, int tid)
     {
-        _control = control;
-        _events = events;
+        _control = (RingControl*)control;
+        _events = (RingEvent*)events;
         (_tcss, Tid) = (tcss, tid);
-        *control = default;
+        *_control = default;
         Thread = tid.ToString(CultureInfo.InvariantCulture);
     }
 
