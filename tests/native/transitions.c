@@ -403,6 +403,33 @@ static void killed(void)
 }
 
 /*
+ * Threads that come and go while every TCS is taken back from under them, by
+ * calls on the enclave's memory, and signals arrive: "withdrawn".
+ */
+static void withdrawn(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+	struct worker w[4];
+
+	sigaction(SIGUSR1, &action, NULL);
+	find_foreign();
+	start(w, 4);
+	for (int i = 0; i < 3000; i++) {
+		volatile unsigned int before = w[i % 4].rounds;
+
+		if (mprotect((void *)story_place, PAGE, PROT_READ | PROT_WRITE))
+			give_up("mprotect");
+		pthread_kill(w[chance() % 4].pthread, SIGUSR1);
+		while (w[i % 4].rounds == before && chance() % 1000)
+			;
+	}
+	finish(w, 4, "withdrawn");
+	expect(misplaced, 0, "withdrawn: where handlers find the program");
+}
+
+/*
  * A signal at every instruction of whatever does transitions without a trap,
  * one after the other: "probe", under softsgx run --probe-monitor.
  */
@@ -584,6 +611,11 @@ int main(int argc, char **argv)
 			test_call(&e, 1, TEST_NOTHING, 0, 0, &result);
 		getchar();
 		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "withdrawn")) {
+		story_place = test_address(&e, PLACE_ARENA);
+		withdrawn();
+		return done();
 	}
 	if (argc > 2 && !strcmp(argv[1], "story")) {
 		story(argv[2], argc > 3);
