@@ -12,6 +12,7 @@ using SoftSgx.Host.Signals;
 using SoftSgx.Host.Spawn;
 using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
 using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
@@ -119,13 +120,14 @@ public static class ProgramRunner
         SgxProcessor processor = new(configuration, identity.Secrets, options.Epc.Pages, platform);
         using AuditLog standardError = new();
         PolicyModule? policy = options.Policy is null ? null : new(options.Policy, options.Audit ?? standardError);
+        using TransitionLog? trace = options.Trace is null ? null : new TransitionLog(options.Trace);
         SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions
         {
             Layout = options.Epc,
             Reclaim = options.Reclaim,
             Security = policy,
             CurrentTask = static () => HostTask.Current,
-            Trace = options.Trace,
+            Trace = trace,
         });
         foreach (int page in options.PoisonedPages)
         {
@@ -137,10 +139,10 @@ public static class ProgramRunner
             GenuineIntel = options.GenuineIntel,
         });
         FaultVerdicts verdicts = new();
-        using Pager pager = new(subsystem, verdicts, options.Trace);
+        using Pager pager = new(subsystem, verdicts, trace);
         DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
         using Supervisor supervisor = new(
-            subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
+            subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = identity.WhyTemporary is null ? null
@@ -183,7 +185,7 @@ public static class ProgramRunner
         });
         if (status.Signaled)
         {
-            options.Trace?.Flush();
+            trace?.Flush();
             SignalForwarder.DieOf(status.TerminatingSignal);
         }
         return status.ExitCode;

@@ -7,7 +7,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,6 +300,136 @@ static void signals(int vdso)
 }
 
 /*
+ * Random calls whose transitions are the same in every run: "story SEED", to
+ * compare what is told of them. Each thread has a TCS of its own, and does its
+ * calls after those of the one before or, with "story SEED together", beside
+ * the others.
+ */
+#define STORY_CALLS	400
+
+static uint64_t story_seed, story_place;
+
+static void *tell(void *argument)
+{
+	uint64_t x = test_stir(story_seed + (uintptr_t)argument), result;
+	unsigned int thread = (uintptr_t)argument;
+
+	for (int i = 0; i < STORY_CALLS; i++) {
+		struct transit t = {
+			.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+			.rdi = TEST_NOTHING, .flags = 0x202,
+		};
+		struct sgx_enclave_run run = { 0 };
+		struct sgx_registers registers = { .rdi = TEST_UD2 };
+
+		x = test_stir(x);
+		switch (x >> 40 & 7) {
+		case 0:
+		case 1:
+			transit(&t);
+			break;
+		case 2:		/* no TCS */
+			run.tcs = e.tcs[thread] + 8;
+			sgx_enter(&registers, SGX_EENTER, &run);
+			break;
+		case 3:		/* an exception, its handler, and the way back */
+			enclave_enter(&e, thread, SGX_EENTER, &registers, &run);
+			registers = (struct sgx_registers){ .rdi = HANDLE_RECOVER };
+			enclave_enter(&e, thread, SGX_EENTER, &registers, &run);
+			registers = (struct sgx_registers){ 0 };
+			enclave_enter(&e, thread, SGX_ERESUME, &registers, &run);
+			break;
+		case 4:
+			test_call(&e, thread, TEST_WRITE, story_place, x, &result);
+			break;
+		case 5:
+			test_call(&e, thread, TEST_SPIN, x, x >> 50 & 0xff, &result);
+			break;
+		default:
+			test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+		}
+	}
+	return NULL;
+}
+
+static void story(const char *seed, int together)
+{
+	pthread_t threads[4];
+
+	story_seed = strtoull(seed, NULL, 0);
+	story_place = test_address(&e, PLACE_ARENA);
+	for (uintptr_t i = 0; i < 4; i++) {
+		if (pthread_create(&threads[i], NULL, tell, (void *)(i + 1)))
+			give_up("pthread_create");
+		if (!together)
+			pthread_join(threads[i], NULL);
+	}
+	for (int i = 0; i < 4 && together; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/*
+ * Processes that are killed wherever they may be: "killed". Each has an enclave
+ * of its own: a thread that dies inside takes an SSA frame with it.
+ */
+static void killed(void)
+{
+	int *ready = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	for (int i = 0; i < 100; i++) {
+		pid_t child;
+
+		*ready = 0;
+		child = fork();
+		if (child == 0) {
+			struct enclave_options options = { .threads = 4 };
+			struct worker w[2];
+
+			test_enclave(&e, &options);
+			start(w, 2);
+			while (w[0].rounds < 10 || w[1].rounds < 10)
+				sched_yield();
+			*(volatile int *)ready = 1;
+			for (;;)
+				pause();
+		}
+		while (!*(volatile int *)ready)
+			sched_yield();
+		usleep(chance() % 2000);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+}
+
+/*
+ * Threads that come and go while every TCS is taken back from under them, by
+ * calls on the enclave's memory, and signals arrive: "withdrawn".
+ */
+static void withdrawn(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+	struct worker w[4];
+
+	sigaction(SIGUSR1, &action, NULL);
+	find_foreign();
+	start(w, 4);
+	for (int i = 0; i < 3000; i++) {
+		volatile unsigned int before = w[i % 4].rounds;
+
+		if (mprotect((void *)story_place, PAGE, PROT_READ | PROT_WRITE))
+			give_up("mprotect");
+		pthread_kill(w[chance() % 4].pthread, SIGUSR1);
+		while (w[i % 4].rounds == before && chance() % 1000)
+			;
+	}
+	finish(w, 4, "withdrawn");
+	expect(misplaced, 0, "withdrawn: where handlers find the program");
+}
+
+/*
  * A signal at every instruction of whatever does transitions without a trap,
  * one after the other: "probe", under softsgx run --probe-monitor.
  */
@@ -309,6 +441,8 @@ static void probe(int vdso)
 		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
 	};
 	uint64_t result;
+	/* Of no enclave: a call on one that runs would send the next entry to the supervisor. */
+	int fd = open("/dev/sgx_enclave", O_RDWR);
 
 	sigaction(SIGUSR1, &action, NULL);
 	find_foreign();
@@ -318,7 +452,7 @@ static void probe(int vdso)
 		for (int i = 0; i < 3; i++)	/* nothing traps any more */
 			one_transit(thread), test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
 		handled = 0;
-		ioctl(e.fd, 0xa4f0, (unsigned long)at);
+		ioctl(fd, 0xa4f0, (unsigned long)at);
 		if (vdso) {
 			wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
 				 result != TEST_MAGIC;
@@ -329,14 +463,15 @@ static void probe(int vdso)
 			break;
 		errno = 0;
 	}
-	printf("# %u instructions\n", at - 1);
+	close(fd);
+	printf("# %u instructions\n# %u ECALLs\n", at - 1, 7 * at);
 	if (report.flaw)
 		printf("# %s: %#llx, not %#llx\n", report.flaw,
 		       (unsigned long long)report.got,
 		       (unsigned long long)report.wanted);
 	if (misplaced)
 		printf("# a handler saw RIP = %#llx\n", (unsigned long long)where);
-	expect_true(at > 60 && at < 400, "%s: a transition's instructions", name);
+	expect_true(at > 100 && at < 400, "%s: a transition's instructions", name);
 	expect(wrong, 0, "%s: results", name);
 	expect_true(!report.flaw, "%s: registers and flags", name);
 	expect(misplaced, 0, "%s: where handlers find the program", name);
@@ -459,12 +594,32 @@ static void vandals(void)
 int main(int argc, char **argv)
 {
 	struct enclave_options options = { .threads = 48 };
+	uint64_t result;
 
+	if (argc > 1 && !strcmp(argv[1], "killed")) {
+		killed();
+		return 0;
+	}
 	test_enclave(&e, &options);
 	if (argc > 1 && !strcmp(argv[1], "probe")) {
 		probe(1);
 		probe(0);
 		return done();
+	}
+	if (argc > 1 && !strcmp(argv[1], "live")) {	/* some calls, then wait for input */
+		for (int i = 0; i < 10; i++)
+			test_call(&e, 1, TEST_NOTHING, 0, 0, &result);
+		getchar();
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "withdrawn")) {
+		story_place = test_address(&e, PLACE_ARENA);
+		withdrawn();
+		return done();
+	}
+	if (argc > 2 && !strcmp(argv[1], "story")) {
+		story(argv[2], argc > 3);
+		return 0;
 	}
 	registers();
 	threads();

@@ -4,6 +4,7 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Host.Tracing;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Monitor;
@@ -27,6 +28,9 @@ internal sealed unsafe class MonitorArea : IDisposable
 
     private readonly byte* _memory;
     private readonly MonitorCode _common;
+    private readonly TransitionLog? _log;
+    private readonly TracedTcss _tracedTcss = new();
+    private readonly TransitionRing?[] _rings = new TransitionRing?[MonitorLayout.RecordCount];
     private readonly List<ulong> _views = [];
     private readonly SortedList<int, MonitorSite> _sites = [];
     private readonly HashSet<ulong> _seen = [];
@@ -35,10 +39,11 @@ internal sealed unsafe class MonitorArea : IDisposable
     private int _end;
     private int _references = 1;
 
-    private MonitorArea(byte* memory, MonitorCode common)
+    private MonitorArea(byte* memory, MonitorCode common, TransitionLog? log)
     {
         _memory = memory;
         _common = common;
+        _log = log;
     }
 
     /// <summary>Transitions of threads that have ended.</summary>
@@ -53,13 +58,13 @@ internal sealed unsafe class MonitorArea : IDisposable
     internal ref TcsRecord Tcs(int index) => ref Unsafe.AsRef<TcsRecord>(_memory + MonitorLayout.Tcss + (index * MonitorLayout.RecordSize));
 
     /// <summary>Makes one within reach of an address; null if there is no room or no memory.</summary>
-    internal static MonitorArea? CreateNear(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong address)
+    internal static MonitorArea? CreateNear(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, TransitionLog? log, ulong address)
     {
-        ulong gap = FindGap(thread, address);
-        return gap == 0 ? null : Create(thread, calls, scratch, common, gap);
+        ulong gap = FindGap(thread, address, common.Size);
+        return gap == 0 ? null : Create(thread, calls, scratch, common, log, gap);
     }
 
-    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong view)
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, TransitionLog? log, ulong view)
     {
         Span<byte> name = stackalloc byte[16];
         name.Clear();
@@ -73,12 +78,12 @@ internal sealed unsafe class MonitorArea : IDisposable
         {
             return null;
         }
-        MonitorArea? area = Create(thread, calls, (int)fd, common, view);
+        MonitorArea? area = Create(thread, calls, (int)fd, common, log, view);
         _ = calls.Call(SYS_close, (ulong)fd);
         return area;
     }
 
-    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, ulong view)
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, TransitionLog? log, ulong view)
     {
         int own = ForeignDescriptor.TakeOver(thread.Tid, fd);
         if (own < 0)
@@ -87,16 +92,16 @@ internal sealed unsafe class MonitorArea : IDisposable
         }
         nint memory = -1;
         // Sealed before the memory is touched: the program could cut the file short under it.
-        if (Libc.FTruncate(own, MonitorLayout.Size) == 0 && Libc.Fcntl(own, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        if (Libc.FTruncate(own, common.Size) == 0 && Libc.Fcntl(own, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         {
-            memory = Libc.MMap(0, MonitorLayout.Size, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
+            memory = Libc.MMap(0, (nuint)common.Size, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
         }
         _ = Libc.Close(own);
         if (memory == -1)
         {
             return null;
         }
-        MonitorArea area = new((byte*)memory, common);
+        MonitorArea area = new((byte*)memory, common, log);
         area.Fill();
         if (area.MapFirst(calls, fd, view))
         {
@@ -109,7 +114,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// <summary>The same in a forked child: at the same addresses, with the same code, and nobody inside.</summary>
     internal bool CopyTo(TracedThread thread, in InjectedCalls calls, ulong scratch, out MonitorArea? copy)
     {
-        copy = Create(thread, calls, scratch, _common, _views[0]);
+        copy = Create(thread, calls, scratch, _common, _log, _views[0]);
         if (copy is null)
         {
             return false;
@@ -209,7 +214,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// <summary>Maps a view that code at an address can jump to and back from. Zero if there is no room.</summary>
     internal ulong MapNear(TracedThread thread, in InjectedCalls calls, ulong address)
     {
-        ulong gap = FindGap(thread, address);
+        ulong gap = FindGap(thread, address, MonitorLayout.Size);
         return gap != 0 && MapAgain(calls, gap) ? gap : 0;
     }
 
@@ -227,6 +232,14 @@ internal sealed unsafe class MonitorArea : IDisposable
         }
         _threads[slot] = thread;
         Thread(slot) = default;
+        if (_log is not null)
+        {
+            nint control = (nint)_memory + MonitorLayout.RingControls + (slot * MonitorLayout.RecordSize);
+            nint events = (nint)_memory + MonitorLayout.Rings + (slot * MonitorLayout.RingSize);
+            TransitionRing ring = new(control, events, _tracedTcss, thread.Tid);
+            _rings[slot] = ring;
+            _log.Add(ring);
+        }
         thread.MonitorSlot = slot;
         return true;
     }
@@ -237,6 +250,11 @@ internal sealed unsafe class MonitorArea : IDisposable
         if (thread.MonitorSlot != 0)
         {
             Ended = Ended.Plus(Thread(thread.MonitorSlot));
+            if (_rings[thread.MonitorSlot] is TransitionRing ring)
+            {
+                _log!.Remove(ring);
+                _rings[thread.MonitorSlot] = null;
+            }
             _threads[thread.MonitorSlot] = null;
             thread.MonitorSlot = 0;
         }
@@ -280,6 +298,12 @@ internal sealed unsafe class MonitorArea : IDisposable
         return free;
     }
 
+    /// <summary>The ring in which a thread tells of its transitions; null if nobody asks.</summary>
+    internal TransitionRing? Ring(int slot) => _rings[slot];
+
+    /// <summary>Threads may enter by the TCS of a record from now on.</summary>
+    internal void Name(int index, ulong tcs, Kernel.Enclave enclave) => _log?.Name(_tracedTcss, index, tcs, enclave.Base, enclave.Size);
+
     /// <summary>The TCS and the enclave of a record; false if it is free.</summary>
     internal bool TryGetTcs(int index, out ulong address, out OpenEnclave owner)
     {
@@ -300,9 +324,15 @@ internal sealed unsafe class MonitorArea : IDisposable
         {
             return -1;
         }
-        int index = (int)(tcs & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
+        int index = TcsIndex(tcs);
         return TryGetTcs(index, out _, out _) && TakeFrom(index, slot) ? index : -1;
     }
+
+    /// <summary>True if a thread has the TCS that its record names.</summary>
+    internal bool HasTcs(int slot) => IsOwner(Volatile.Read(ref Tcs(TcsIndex(Thread(slot).Tcs)).State), slot);
+
+    /// <summary>The number of the record of a TCS at an address, which may be made up.</summary>
+    internal static int TcsIndex(ulong record) => (int)(record & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
 
     /// <summary>Takes the TCS of a record away from a thread; false if that does not have it.</summary>
     internal bool TakeFrom(int index, int slot)
@@ -344,7 +374,18 @@ internal sealed unsafe class MonitorArea : IDisposable
             _ = calls.Call(SYS_munmap, view, MonitorLayout.DataSize);
             return false;
         }
-        _ = calls.Call(SYS_madvise, view, MonitorLayout.Size, MADV_DONTFORK);
+        if (_common.IsTraced)
+        {
+            ulong rings = view + MonitorLayout.RingControls;
+            if (calls.Call(SYS_mmap, rings, MonitorLayout.TracedSize - MonitorLayout.RingControls, PROT_READ | PROT_WRITE, Flags, (ulong)fd, MonitorLayout.RingControls) != (long)rings)
+            {
+                _ = calls.Call(SYS_munmap, view, MonitorLayout.Size);
+                return false;
+            }
+            *(ulong*)(_memory + MonitorLayout.Threads + MonitorLayout.RingControlsAddress) = rings;
+            *(ulong*)(_memory + MonitorLayout.Threads + MonitorLayout.RingsAddress) = view + MonitorLayout.Rings;
+        }
+        _ = calls.Call(SYS_madvise, view, (ulong)_common.Size, MADV_DONTFORK);
         _views.Add(view);
         return true;
     }
@@ -373,7 +414,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// Room for a view within reach of an address, but well away from it: what lies around an enclave, and around the last library, is where
     /// programs map things next, some of them at addresses that they take for free. Zero if there is none.
     /// </summary>
-    private static ulong FindGap(TracedThread thread, ulong near)
+    private static ulong FindGap(TracedThread thread, ulong near, int size)
     {
         const ulong Away = Reach / 2;
         List<(ulong Start, ulong End)> taken = [];
@@ -392,24 +433,24 @@ internal sealed unsafe class MonitorArea : IDisposable
         ulong best = 0, end = LowestAddress;
         foreach ((ulong start, ulong behind) in taken)
         {
-            best = Better(best, end, start, near, near > Away ? near - Away : 0);
-            best = Better(best, end, start, near, near + Away);
+            best = Better(best, end, start, (ulong)size, near, near > Away ? near - Away : 0);
+            best = Better(best, end, start, (ulong)size, near, near + Away);
             end = Math.Max(end, behind);
         }
         return best;
     }
 
     /// <summary>Of the best place so far and the place in a gap that is nearest to where it should be, the better one.</summary>
-    private static ulong Better(ulong best, ulong start, ulong end, ulong near, ulong wanted)
+    private static ulong Better(ulong best, ulong start, ulong end, ulong size, ulong near, ulong wanted)
     {
         // A page is left free on either side, so that a stack that grows, or an overflow, does not reach it.
         const ulong Mask = MonitorLayout.Alignment - 1;
         ulong first = (start + PageSize + Mask) & ~Mask;
-        if (end < PageSize + MonitorLayout.Size || first > end - PageSize - MonitorLayout.Size)
+        if (end < PageSize + size || first > end - PageSize - size)
         {
             return best;
         }
-        ulong last = (end - PageSize - MonitorLayout.Size) & ~Mask;
+        ulong last = (end - PageSize - size) & ~Mask;
         ulong candidate = Math.Clamp(wanted & ~Mask, first, last);
         ulong distance = Distance(candidate, near);
         return distance < Reach && (best == 0 || Misplacement(distance) < Misplacement(Distance(best, near))) ? candidate : best;
@@ -430,7 +471,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     {
         if (--_references == 0)
         {
-            _ = Libc.MUnmap((nint)_memory, MonitorLayout.Size);
+            _ = Libc.MUnmap((nint)_memory, (nuint)_common.Size);
         }
     }
 }

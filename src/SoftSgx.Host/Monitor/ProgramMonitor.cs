@@ -8,6 +8,7 @@ using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Seccomp;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
@@ -39,13 +40,19 @@ internal sealed class ProgramMonitor
 
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
-    private readonly MonitorCode _common = MonitorCode.Assemble();
+    private readonly MonitorCode _common;
+    private readonly TransitionLog? _log;
     private readonly List<AddressSpace> _spaces = [];
     private TransitionCounts _ended;
     private long _patchedSites;
 
-    internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image)
+    /// <param name="subsystem">The model.</param>
+    /// <param name="image">What programs get mapped.</param>
+    /// <param name="log">Takes the transitions that threads make themselves; null if nobody looks.</param>
+    internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image, TransitionLog? log)
     {
+        _log = log;
+        _common = MonitorCode.Assemble(isTraced: log is not null);
         _subsystem = subsystem;
         _image = image;
     }
@@ -82,7 +89,7 @@ internal sealed class ProgramMonitor
         if (space.Monitor is null)
         {
             ulong aep = space.VdsoBase + (ulong)_image.Vdso.AepOffset;
-            MonitorArea? area = MonitorArea.CreateNear(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, aep);
+            MonitorArea? area = MonitorArea.CreateNear(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, _log, aep);
             ulong back = space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
             MonitorSite? site = area?.Add(
                 area.Views[0], null, space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
@@ -176,6 +183,10 @@ internal sealed class ProgramMonitor
             if (area.TryLocate(regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
                 && TryRecover(area, thread.MonitorSlot, offset, ref regs, out Recovery how))
             {
+                if (how is Recovery.Taken or Recovery.Based && thread.Processor.InEnclave)
+                {
+                    TakeBack(thread);
+                }
                 if (isForced && (how != Recovery.AtStolen || info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
                 {
                     return GoesOnAfterFault(thread, regs, info, how);
@@ -229,6 +240,7 @@ internal sealed class ProgramMonitor
         {
             (record.Gpr, record.FsBase, record.GsBase, record.Entry, record.Cssa) = (entry.Gpr, entry.FsBase, entry.GsBase, entry.Target, entry.Cssa);
             record.Key = tcs;
+            area.Name(index, tcs, owner.Enclave);
             Volatile.Write(ref record.State, TcsRecord.Ready);
         }
     }
@@ -400,21 +412,47 @@ internal sealed class ProgramMonitor
     /// <summary>The thread has ended: if it was inside by the monitor, the model has it inside now.</summary>
     internal void OnEnd(TracedThread thread)
     {
-        if (thread.MonitorSlot != 0 && thread.Space.Monitor is not null)
+        if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area)
         {
-            AdoptIfInside(thread);
+            return;
         }
+        if (area.Ring(thread.MonitorSlot) is TransitionRing ring && area.Thread(thread.MonitorSlot).Tcs > ThreadRecord.Occupied)
+        {
+            _log!.Drain(ring);
+            if (!ring.HasEntered)
+            {
+                // It was about to enter, or has left: an entry that was not told has not happened.
+                _ = area.TakeOver(thread.MonitorSlot);
+                if (thread.Processor.InEnclave)
+                {
+                    TakeBack(thread);
+                }
+                return;
+            }
+            if (!thread.Processor.InEnclave && !area.HasTcs(thread.MonitorSlot) && ring.NextIsExit)
+            {
+                ring.Publish();
+                return;
+            }
+        }
+        AdoptIfInside(thread);
     }
 
     private void AdoptIfInside(TracedThread thread)
     {
         MonitorArea area = thread.Space.Monitor!;
+        if (area.Ring(thread.MonitorSlot) is TransitionRing ring)
+        {
+            _log!.Drain(ring);
+            ring.Forget();
+        }
         int index = area.TakeOver(thread.MonitorSlot);
         if (index < 0)
         {
             return;
         }
         Adopt(area, thread, index);
+        area.Thread(thread.MonitorSlot).Tcs = ThreadRecord.Occupied; // as when it goes on, which it may not live to do
         if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
         {
             thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
@@ -441,10 +479,21 @@ internal sealed class ProgramMonitor
             FsBase = record.HostFs,
             GsBase = record.HostGs,
         };
-        LeafResult result = _subsystem.ExecuteEnclu(owner.Enclave, thread.Processor, ref file, thread.Space, default, out _);
+        LeafResult result = _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
         if (result.IsSuccess)
         {
             thread.Inside = owner;
+        }
+    }
+
+    /// <summary>Undoes an EENTER that the model executed for a thread that was about to enter, and does not now.</summary>
+    private void TakeBack(TracedThread thread)
+    {
+        if (thread.Inside is OpenEnclave owner)
+        {
+            RegisterFile file = new() { Rax = (ulong)EncluLeaf.EEXIT };
+            _ = _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
+            thread.Inside = null;
         }
     }
 
@@ -467,7 +516,7 @@ internal sealed class ProgramMonitor
                 return true;
             }
         }
-        else if (isStep || how == Recovery.Left)
+        else if (isStep || how is Recovery.Left or Recovery.Entered)
         {
             ulong vdso = thread.Space.VdsoBase;
             if (isStep && recovered.Rip == vdso + (ulong)_image.Vdso.AepOffset)
@@ -511,7 +560,7 @@ internal sealed class ProgramMonitor
             site = area.SiteAt(record.Site);
             rule = offset >= MonitorLayout.Code
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
-                : new RecoveryPoint(0, Recovery.Based, (int)EncluLeaf.EENTER); // a landing
+                : _common.Landing;
         }
         how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & Rflags.ZF) != 0 ? Recovery.Left : Recovery.SavedRsi;
         if (site is null)
@@ -550,9 +599,17 @@ internal sealed class ProgramMonitor
                 (regs.Rax, regs.Rcx) = (record.Leaf, record.Rcx);
                 regs.Eflags = (regs.Eflags & ~Rflags.ZF) | (record.Zero & Rflags.ZF);
                 break;
-            case Recovery.Left:
+            case Recovery.Left or Recovery.LeftAndTold:
+                if (how == Recovery.Left)
+                {
+                    area.Ring(slot)?.Publish();
+                }
+                how = Recovery.Left;
                 Leave(record, ref regs);
                 record.Tcs = 0;
+                return true;
+            case Recovery.Entered:
+                Enter(area, site, record, ref regs);
                 return true;
             default:
                 RecoverSaved(area, slot, how, leaf, ref regs);
@@ -602,6 +659,15 @@ internal sealed class ProgramMonitor
         regs.Rcx = record.Rcx;
         regs.Eflags = Flags(regs.Eflags, record);
         regs.OrigRax = ulong.MaxValue;
+    }
+
+    private static void Enter(MonitorArea area, MonitorSite site, in ThreadRecord record, ref UserRegs regs)
+    {
+        ref TcsRecord tcs = ref area.Tcs(MonitorArea.TcsIndex(record.Tcs));
+        (regs.FsBase, regs.GsBase) = (tcs.FsBase, tcs.GsBase);
+        (regs.Rax, regs.Rcx, regs.Rdx) = (tcs.Cssa, site.Return, record.Rdx);
+        regs.Eflags = Flags(regs.Eflags, record);
+        regs.Rip = tcs.Entry;
     }
 
     private static void Leave(in ThreadRecord record, ref UserRegs regs)

@@ -54,8 +54,17 @@ internal enum Recovery : byte
     /// <summary>With the zero flag set as <see cref="Left"/>, else as <see cref="SavedRsi"/>.</summary>
     LeftIfZero,
 
-    /// <summary>EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record.</summary>
+    /// <summary>
+    /// EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record. In a traced run its event is written, and still to
+    /// be published.
+    /// </summary>
     Left,
+
+    /// <summary>As <see cref="Left"/>, with the event published.</summary>
+    LeftAndTold,
+
+    /// <summary>The event of an entry is published, so the entry has happened. RDX, the site, the TCS and flags are in the record.</summary>
+    Entered,
 }
 
 /// <summary>From an offset on, how to recover.</summary>

@@ -85,7 +85,7 @@ internal sealed class Supervisor : IDisposable
         bool isStrict,
         bool isExact,
         bool probes,
-        ITrace? trace,
+        TransitionLog? trace,
         Action<string> warn)
     {
         _probes = probes;
@@ -95,7 +95,9 @@ internal sealed class Supervisor : IDisposable
         _image = new ProgramImage();
         _verdicts = verdicts;
         _paging = new ProgramPaging(_image, pager);
-        _monitor = isExact || isStrict || trace is not null || !ProgramMonitor.IsPossible ? null : new ProgramMonitor(subsystem, _image);
+        bool isTraced = trace?.Wants(TraceKinds.Enclu) ?? false;
+        _monitor = isExact || isStrict || !ProgramMonitor.IsPossible || (isTraced && !TscClock.IsUsable) ? null
+            : new ProgramMonitor(subsystem, _image, isTraced ? trace : null);
         _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn, _lock);
         subsystem.DirectReclaim = ReclaimDirectly;
         _memoryCalls = new MemoryCalls(_devices, _image, _paging, _monitor);
