@@ -531,8 +531,8 @@ int main(int argc, char **argv)
 		probe(PROBE_SHORT);
 		return done();
 	}
+	threads();		/* first: sites change under them */
 	registers();
-	threads();
 	one_tcs();
 	signals(1);
 	signals(0);
