@@ -632,15 +632,20 @@ internal sealed class Supervisor : IDisposable
         _ = thread.Continue(signal);
     }
 
-    /// <summary>The thread ran into a site of the monitor while it was being written, which it is no more.</summary>
+    /// <summary>The thread ran into a trap of a site of the monitor.</summary>
     private bool GoesOnAtWrittenSite(TracedThread thread)
     {
         if (!PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info) || !FaultDecoder.IsBreakpoint(info)
-            || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs) || !ProgramMonitor.IsBeingWritten(thread.Space, regs.Rip))
+            || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
             return false;
         }
-        regs.Rip--;
+        ulong behind = ProgramMonitor.BehindTrap(thread.Space, regs.Rip - 1);
+        if (behind == 0)
+        {
+            return false;
+        }
+        regs.Rip = behind;
         _ = ForcedSignal.At(thread, SIGTRAP).Undo(thread, _image, ref regs);
         _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue();
         return true;
