@@ -26,7 +26,6 @@ enum test_ecall {
 	TEST_ENCLU,		/* leaf RSI, with RBX = RDX, RCX = R8, RDX = R9;
 				   returns RAX, and RFLAGS in RDX */
 	TEST_EXIT_DF,		/* leave with the direction flag set */
-	TEST_EXIT_SHORT,	/* leave by an ENCLU behind short instructions */
 	TEST_SPIN,		/* RDX rounds of test_stir() from RSI */
 	TEST_SPIN_UNTIL,	/* as the struct test_wait at RSI says */
 	TEST_HOLD_STATE,	/* likewise, with all registers in use */
@@ -43,6 +42,7 @@ enum test_ecall {
 	TEST_TRAP_FLAG,		/* set RFLAGS.TF; returns RFLAGS one later */
 	TEST_NOTIFY,		/* AEX-Notify for this thread from now on: RSI */
 	TEST_NOTIFIED,		/* how often AEX-Notify came in */
+	TEST_EXIT_SHORT,	/* leave by an ENCLU behind short instructions */
 	TEST_UNKNOWN = 999,
 };
 
