@@ -116,7 +116,9 @@ internal sealed class SiteFinder
         }
     }
 
+    // POPF may begin single steps, and a load of SS puts them off by an instruction: the next one has to be the program's own.
     private static bool MayBeReplaced(in Instruction instruction) =>
-        !instruction.IsInvalid && instruction.FlowControl == FlowControl.Next && !instruction.IsPrivileged
+        !instruction.IsInvalid && instruction.FlowControl == FlowControl.Next && !instruction.IsPrivileged && instruction.Op0Register != Register.SS
+        && instruction.Mnemonic is not (Mnemonic.Popf or Mnemonic.Popfd or Mnemonic.Popfq)
         && instruction.Mnemonic is not (Mnemonic.Cpuid or Mnemonic.Enclu or Mnemonic.Syscall or Mnemonic.Rdtsc or Mnemonic.Xbegin);
 }

@@ -375,7 +375,7 @@ internal sealed class DeviceCalls
             inode?.Dispose(); // another thread of the program closed or replaced the descriptor meanwhile
             return EIO;
         }
-        if (reopened != 0)
+        if (reopened != 0 && calls.IsAlive)
         {
             _warn($"the program cannot open its files by /proc/self/fd (errno {reopened}): its enclaves are released only when it ends");
         }
