@@ -20,15 +20,23 @@ internal readonly record struct ForcedSignal
 {
     private readonly int _signal;
     private readonly bool _maskIsKnown;
+    private readonly bool _isCall;
 
     private ForcedSignal(int signal, bool maskIsKnown)
     {
         _signal = signal;
         _maskIsKnown = maskIsKnown;
+        _isCall = false;
     }
+
+    private ForcedSignal(bool isCall)
+        : this(0, false) => _isCall = isCall;
 
     /// <summary>No signal was forced.</summary>
     internal static ForcedSignal None => default;
+
+    /// <summary>The thread stopped at a system call, where none can be delivered (ptrace(2), "Signal injection and suppression").</summary>
+    internal static ForcedSignal AtCall => new(isCall: true);
 
     /// <summary>The signal that stopped the thread just now.</summary>
     internal static ForcedSignal At(TracedThread thread, int signal) => new(signal, thread.Processor.InEnclave);
@@ -60,7 +68,7 @@ internal readonly record struct ForcedSignal
     {
         if (_signal == 0 || _signal == signal)
         {
-            return true;
+            return !_isCall;
         }
         bool wasReset = WasReset(thread, out bool wasBlocked);
         return !wasReset && !wasBlocked && thread.Dispositions[signal].Handler != SIG_IGN

@@ -87,7 +87,7 @@ internal sealed class EnclaveTransitions
         }
         (regs.R11, regs.R10, regs.Rax) = (saved[0], saved[1], saved[2]);
         regs.Rcx = Aep(space);
-        Execute(thread, ref regs, regs.Rip, regs.Rip, ForcedSignal.None);
+        Execute(thread, ref regs, regs.Rip, regs.Rip, ForcedSignal.AtCall);
         return true;
     }
 
@@ -100,7 +100,7 @@ internal sealed class EnclaveTransitions
         {
             return false;
         }
-        Execute(thread, ref regs, site.Return, site.Faulting, ForcedSignal.None);
+        Execute(thread, ref regs, site.Return, site.Faulting, ForcedSignal.AtCall);
         return true;
     }
 
@@ -308,6 +308,7 @@ internal sealed class EnclaveTransitions
         }
         regs.OrigRax = ulong.MaxValue;
         regs.Rip = enclu;
+        regs.Eflags |= Rflags.RF; // as every fault pushes it; the thread may have come here by a call
         if (wasInside)
         {
             // A fault of a leaf inside the enclave is like that of any instruction there: RIP is the ENCLU's, RAX its leaf.
