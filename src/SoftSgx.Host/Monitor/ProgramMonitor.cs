@@ -157,7 +157,7 @@ internal sealed class ProgramMonitor
     /// A thread stopped: brings it out of the monitor, and the model up to date. True if the stop was the monitor's own affair and the thread
     /// goes on.
     /// </summary>
-    internal bool OnStop(TracedThread thread, WaitStatus status)
+    internal bool OnStop(TracedThread thread, WaitStatus status, ref SignalStop stop)
     {
         if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area)
         {
@@ -166,20 +166,19 @@ internal sealed class ProgramMonitor
         bool isSignal = status is { Event: 0, IsSyscallStop: false };
         if (isSignal || status.Event == PTRACE_EVENT_STOP)
         {
-            if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+            if (!stop.TryGetRegs())
             {
                 return false;
             }
-            SigInfo info = default;
-            bool isForced = isSignal && PtraceCalls.GetSigInfo(thread.Tid, out info) && info.IsSynchronousFault;
-            if (area.TryLocate(regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
-                && TryRecover(area, thread.MonitorSlot, offset, ref regs, out Recovery how))
+            bool isForced = isSignal && stop.MayBeFault && stop.TryGetInfo() && stop.Info.IsSynchronousFault;
+            if (area.TryLocate(stop.Regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
+                && TryRecover(area, thread.MonitorSlot, offset, ref stop.Regs, out Recovery how))
             {
-                if (isForced && (how != Recovery.AtStolen || info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
+                if (isForced && (how != Recovery.AtStolen || stop.Info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
                 {
-                    return GoesOnAfterFault(thread, regs, info, how);
+                    return GoesOnAfterFault(thread, ref stop.Regs, stop.Info, how);
                 }
-                _ = PtraceCalls.SetRegs(thread.Tid, regs);
+                _ = PtraceCalls.SetRegs(thread.Tid, stop.Regs);
             }
         }
         AdoptIfInside(thread);
@@ -414,10 +413,7 @@ internal sealed class ProgramMonitor
             return;
         }
         Adopt(area, thread, index);
-        if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
-        {
-            thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
-        }
+        thread.MaskAtEntry = 0; // as far as it matters, see TracedThread.MayEnterDirectly
     }
 
     /// <summary>The model executes the EENTER that the monitor did in its place.</summary>
@@ -455,7 +451,7 @@ internal sealed class ProgramMonitor
     /// <param name="recovered">Its registers at the ENCLU, or behind it.</param>
     /// <param name="info">The signal.</param>
     /// <param name="how">How they were recovered.</param>
-    private bool GoesOnAfterFault(TracedThread thread, UserRegs recovered, in SigInfo info, Recovery how)
+    private bool GoesOnAfterFault(TracedThread thread, ref UserRegs recovered, in SigInfo info, Recovery how)
     {
         bool isStep = info is { Signal: SIGTRAP, Code: TRAP_TRACE };
         if (how == Recovery.AtStolen)

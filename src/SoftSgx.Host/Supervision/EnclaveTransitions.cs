@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Isolation;
@@ -309,7 +310,7 @@ internal sealed class EnclaveTransitions
 
     private void ExitAndDeliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, Fault fault, bool isException, ForcedSignal forced)
     {
-        if (!ReadXsave(thread, out Span<byte> xsave))
+        if (!ReadXsave(thread, thread.Inside!.Enclave.Xfrm, out Span<byte> xsave, out bool isLegacy))
         {
             return;
         }
@@ -326,18 +327,22 @@ internal sealed class EnclaveTransitions
         thread.Inside = null;
         _isolation?.Update(thread.Space);
         _monitor?.Publish(thread, thread.Processor.TcsAddress);
-        if (!PtraceCalls.SetXState(thread.Tid, xsave))
+        if (!(isLegacy ? PtraceCalls.SetFpRegs(thread.Tid, xsave) : PtraceCalls.SetXState(thread.Tid, xsave)))
         {
             return;
         }
-        if (isException)
+        if (!isException)
         {
-            if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault, forced))
-            {
-                return;
-            }
-            Translate(ref info, fault, regs.Rip);
+            // The signal is what it was.
+            _trace?.Delivered(thread.Space, info);
+            _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue(info.Signal);
+            return;
         }
+        if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault, forced))
+        {
+            return;
+        }
+        Translate(ref info, fault, regs.Rip);
         Deliver(thread, ref regs, ref info, forced);
     }
 
@@ -387,6 +392,18 @@ internal sealed class EnclaveTransitions
         {
             _ = thread.Continue();
         }
+    }
+
+    /// <summary>
+    /// Reads the part of the XSAVE image that an exit saves and replaces: x87 and SSE state if there is no more of XFRM in use, else all of it.
+    /// </summary>
+    private bool ReadXsave(TracedThread thread, ulong xfrm, out Span<byte> xsave, out bool isLegacy)
+    {
+        int size = _subsystem.Processor.Configuration.XsaveLayout.SizeFor(xfrm);
+        int length = PtraceCalls.GetXState(thread.Tid, _xsave.AsSpan(0, size));
+        xsave = length > 0 ? _xsave.AsSpan(0, length) : default;
+        isLegacy = length == size && (BinaryPrimitives.ReadUInt64LittleEndian(xsave[XsaveLayout.LegacyRegionSize..]) & xfrm & ~(ulong)XFeatureMask.Legacy) == 0;
+        return isLegacy || ReadXsave(thread, out xsave);
     }
 
     private bool ReadXsave(TracedThread thread, out Span<byte> xsave)

@@ -203,7 +203,8 @@ internal sealed class Supervisor
         {
             return;
         }
-        if (_monitor is not null && _monitor.OnStop(thread, status))
+        SignalStop stop = new(thread.Tid, status.StopSignal);
+        if (_monitor is not null && _monitor.OnStop(thread, status, ref stop))
         {
             return;
         }
@@ -211,6 +212,7 @@ internal sealed class Supervisor
         if (thread.IsRaising)
         {
             signal = _paging.EndRaise(thread, status, out bool isRaised);
+            stop = new SignalStop(thread.Tid, signal); // it has other registers now
             if (isRaised)
             {
                 _ = thread.Continue(signal);
@@ -240,7 +242,7 @@ internal sealed class Supervisor
                 OnEventStop(thread, signal);
                 break;
             default:
-                OnSignal(thread, signal);
+                OnSignal(thread, signal, ref stop);
                 break;
         }
     }
@@ -425,7 +427,7 @@ internal sealed class Supervisor
         }
     }
 
-    private void OnSignal(TracedThread thread, int signal)
+    private void OnSignal(TracedThread thread, int signal, ref SignalStop stop)
     {
         int tid = thread.Tid;
         if (signal == SIGTRAP && thread.Space.Monitor is not null && GoesOnAtWrittenSite(thread))
@@ -433,21 +435,22 @@ internal sealed class Supervisor
             return;
         }
         if (!thread.IsForeign && (thread.Processor.InEnclave || signal == SIGILL)
-            && PtraceCalls.GetSigInfo(tid, out SigInfo info) && PtraceCalls.GetRegs(tid, out UserRegs regs))
+            && ((!stop.MayBeFault && _trace is null) || stop.TryGetInfo()) && stop.TryGetRegs())
         {
-            bool isIllegal = signal == SIGILL && info.IsSynchronousFault;
-            if (isIllegal && EnclaveTransitions.IsEncluAt(thread.Space, regs.Rip))
+            bool isIllegal = signal == SIGILL && stop.Info.IsSynchronousFault;
+            if (isIllegal && EnclaveTransitions.IsEncluAt(thread.Space, stop.Regs.Rip))
             {
                 _follower.Follow(thread);
-                _transitions.OnEnclu(thread, ref regs);
+                _transitions.OnEnclu(thread, ref stop.Regs);
                 return;
             }
             if (thread.Processor.InEnclave)
             {
-                _transitions.OnSignalInside(thread, ref regs, ref info);
+                _follower.Follow(thread);
+                _transitions.OnSignalInside(thread, ref stop.Regs, ref stop.Info);
                 return;
             }
-            if (isIllegal && _cpuid.TryEmulate(thread, _image, ref regs))
+            if (isIllegal && _cpuid.TryEmulate(thread, _image, ref stop.Regs))
             {
                 return;
             }
@@ -459,7 +462,7 @@ internal sealed class Supervisor
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU && _threads.TryGetValue(_program, out TracedThread? leader) && leader.Space == thread.Space)
         {
             _continuedAtStop = SignalForwarder.Continued;
-            _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
+            _stopsWithProgram = stop.TryGetInfo() && (stop.Info.Code == SI_KERNEL || stop.Info.SenderPid == Libc.GetPid());
         }
         if (_trace is not null && PtraceCalls.GetSigInfo(tid, out SigInfo delivered))
         {

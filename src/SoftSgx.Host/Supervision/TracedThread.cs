@@ -42,7 +42,7 @@ internal sealed class TracedThread
         }
     }
 
-    /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
+    /// <summary>The signals of faults that were blocked at the last entry into an enclave: inside, nothing but us can change that.</summary>
     internal ulong MaskAtEntry { get; set; }
 
     /// <summary>The descriptors of its process that filters watch.</summary>
