@@ -37,11 +37,15 @@ internal sealed class ProgramMonitor
     private const int MaximumCallTraps = 32;
 
 
+    /// <summary>What of the extended state the monitor loads: x87, SSE, AVX and AVX-512. The rest concerns more than the thread's registers.</summary>
+    private const ulong PlainState = 0xE7;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly MonitorCode _common = MonitorCode.Assemble();
     private readonly List<AddressSpace> _spaces = [];
     private TransitionCounts _ended;
+    private ulong _resumes;
 
     internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image)
     {
@@ -65,7 +69,7 @@ internal sealed class ProgramMonitor
             {
                 counts = counts.Plus(space.Monitor!.Counts());
             }
-            return counts;
+            return counts with { Resumes = _resumes };
         }
     }
 
@@ -144,6 +148,7 @@ internal sealed class ProgramMonitor
     {
         if (space.Monitor is MonitorArea area)
         {
+            Withdraw(space);
             _ended = _ended.Plus(area.Counts());
             _spaces.Remove(space);
             area.Dispose();
@@ -172,7 +177,7 @@ internal sealed class ProgramMonitor
             }
             bool isForced = isSignal && stop.MayBeFault && stop.TryGetInfo() && stop.Info.IsSynchronousFault;
             if (area.TryLocate(stop.Regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
-                && TryRecover(area, thread.MonitorSlot, offset, ref stop.Regs, out Recovery how))
+                && TryRecover(area, thread, offset, ref stop.Regs, out Recovery how))
             {
                 if (isForced && (how != Recovery.AtStolen || stop.Info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
                 {
@@ -196,7 +201,7 @@ internal sealed class ProgramMonitor
         {
             return false;
         }
-        _ = TryRecover(area, thread.MonitorSlot, offset - 1, ref regs, out _);
+        _ = TryRecover(area, thread, offset - 1, ref regs, out _);
         site = found;
         return true;
     }
@@ -212,8 +217,13 @@ internal sealed class ProgramMonitor
             return;
         }
         OpenEnclave owner = mapping.Owner;
-        if (!MayDoWithout(space, owner) || !area.TryAttach(thread)
-            || !_subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry))
+        if (!MayDoWithout(space, owner) || !area.TryAttach(thread))
+        {
+            return;
+        }
+        bool enters = _subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry);
+        bool resumes = _subsystem.TryDescribeResumption(owner.Enclave, thread.Processor, tcs, space, out ResumptionPoint point) && (point.Xfrm & ~PlainState) == 0;
+        if (!enters && !resumes)
         {
             return;
         }
@@ -226,6 +236,8 @@ internal sealed class ProgramMonitor
         if (record.State == TcsRecord.Withheld)
         {
             (record.Gpr, record.FsBase, record.GsBase, record.Entry, record.Cssa) = (entry.Gpr, entry.FsBase, entry.GsBase, entry.Target, entry.Cssa);
+            (record.Resume, record.Xsave, record.Xfrm, record.NotXfrm, record.ResumedCssa) = resumes ? (point.Gpr, point.Xsave, point.Xfrm, ~point.Xfrm, point.Cssa) : default;
+            area.Published(index) = new Publication(entry.Target, entry.FsBase, entry.GsBase, record.Resume, resumes);
             record.Key = tcs;
             Volatile.Write(ref record.State, TcsRecord.Ready);
         }
@@ -239,7 +251,7 @@ internal sealed class ProgramMonitor
             int index = area.Place(tcs, mapping.Owner, space.Enclaves);
             if (index >= 0)
             {
-                Withdraw(area, index);
+                Withdraw(space, index);
             }
         }
     }
@@ -249,26 +261,27 @@ internal sealed class ProgramMonitor
     {
         foreach (AddressSpace space in _spaces)
         {
-            Withdraw(space.Monitor!, owner);
+            Withdraw(space, owner);
         }
     }
 
     /// <summary>The same for all enclaves in an address space.</summary>
     internal void Withdraw(AddressSpace space)
     {
-        if (space.Monitor is MonitorArea area)
+        if (space.Monitor is not null)
         {
-            Withdraw(area, owner: null);
+            Withdraw(space, owner: null);
         }
     }
 
-    private void Withdraw(MonitorArea area, OpenEnclave? owner)
+    private void Withdraw(AddressSpace space, OpenEnclave? owner)
     {
+        MonitorArea area = space.Monitor!;
         for (int i = 0; i < MonitorLayout.RecordCount; i++)
         {
             if (area.TryGetTcs(i, out _, out OpenEnclave other) && (owner is null || ReferenceEquals(other, owner)))
             {
-                Withdraw(area, i);
+                Withdraw(space, i);
             }
         }
     }
@@ -376,8 +389,9 @@ internal sealed class ProgramMonitor
     }
 
     // Threads enter and leave meanwhile: whoever has the TCS at the moment that it is taken away is the one who is inside.
-    private void Withdraw(MonitorArea area, int index)
+    private void Withdraw(AddressSpace space, int index)
     {
+        MonitorArea area = space.Monitor!;
         ref TcsRecord record = ref area.Tcs(index);
         ulong state = Volatile.Read(ref record.State);
         while (state != TcsRecord.Withheld)
@@ -385,9 +399,14 @@ internal sealed class ProgramMonitor
             ulong seen = Interlocked.CompareExchange(ref record.State, TcsRecord.Withheld, state);
             if (seen == state)
             {
-                if (area.ThreadOf(state) is TracedThread thread && MonitorArea.IsOwner(state, thread.MonitorSlot))
+                if (state != TcsRecord.Ready && area.ThreadOf(state) is TracedThread thread && MonitorArea.IsOwner(state, thread.MonitorSlot)
+                    && area.HasEntered(thread.MonitorSlot))
                 {
                     Adopt(area, thread, index);
+                }
+                else
+                {
+                    Settle(space, index);
                 }
                 return;
             }
@@ -416,7 +435,36 @@ internal sealed class ProgramMonitor
         thread.MaskAtEntry = 0; // as far as it matters, see TracedThread.MayEnterDirectly
     }
 
-    /// <summary>The model executes the EENTER that the monitor did in its place.</summary>
+    /// <summary>
+    /// Nobody is inside by a TCS, which the supervisor has: if somebody has resumed and left, the model does the same, for CSSA is one less since.
+    /// </summary>
+    private void Settle(AddressSpace space, int index)
+    {
+        MonitorArea area = space.Monitor!;
+        if (area.IsResumed(index) && area.TryGetTcs(index, out ulong tcs, out OpenEnclave owner))
+        {
+            LogicalProcessor somebody = new(_subsystem.Processor.Configuration);
+            RegisterFile file = new() { Rbx = tcs };
+            (file.Rsp, file.Rbp) = StackOf(owner, area.Published(index).Resume);
+            if (_subsystem.AdoptResumption(owner.Enclave, somebody, file, space).IsSuccess)
+            {
+                file = new RegisterFile { Rax = (ulong)EncluLeaf.EEXIT };
+                _ = _subsystem.ExecuteEnclu(owner.Enclave, somebody, ref file, space, default, out _);
+            }
+            _resumes++;
+        }
+        area.Published(index) = area.Published(index) with { MayResume = false };
+    }
+
+    /// <summary>GPRSGX.URSP and URBP.</summary>
+    private static (ulong Rsp, ulong Rbp) StackOf(OpenEnclave owner, ulong gpr)
+    {
+        Span<ulong> stack = stackalloc ulong[2];
+        _ = owner.Enclave.Read(gpr + MonitorCode.URsp, MemoryMarshal.AsBytes(stack));
+        return (stack[0], stack[1]);
+    }
+
+    /// <summary>The model executes the EENTER or ERESUME that the monitor did in its place.</summary>
     private void Adopt(MonitorArea area, TracedThread thread, int index)
     {
         if (thread.Processor.InEnclave || !area.TryGetTcs(index, out ulong tcs, out OpenEnclave owner))
@@ -424,23 +472,32 @@ internal sealed class ProgramMonitor
             return;
         }
         ref ThreadRecord record = ref area.Thread(thread.MonitorSlot);
-        Span<ulong> stack = stackalloc ulong[2]; // GPRSGX.URSP, URBP
-        _ = owner.Enclave.Read(area.Tcs(index).Gpr + MonitorCode.URsp, MemoryMarshal.AsBytes(stack));
+        bool resumed = area.Published(index).MayResume && record.Entered == (byte)EncluLeaf.ERESUME;
+        if (!resumed)
+        {
+            Settle(thread.Space, index);
+        }
+        (ulong rsp, ulong rbp) = StackOf(owner, resumed ? area.Published(index).Resume : area.Tcs(index).Gpr);
         RegisterFile file = new()
         {
             Rax = (ulong)EncluLeaf.EENTER,
             Rbx = tcs,
             Rcx = record.Aep,
-            Rsp = stack[0],
-            Rbp = stack[1],
+            Rsp = rsp,
+            Rbp = rbp,
             FsBase = record.HostFs,
             GsBase = record.HostGs,
         };
-        LeafResult result = _subsystem.ExecuteEnclu(owner.Enclave, thread.Processor, ref file, thread.Space, default, out _);
+        LeafResult result = resumed
+            ? _subsystem.AdoptResumption(owner.Enclave, thread.Processor, file, thread.Space)
+            : _subsystem.ExecuteEnclu(owner.Enclave, thread.Processor, ref file, thread.Space, default, out _);
         if (result.IsSuccess)
         {
             thread.Inside = owner;
         }
+        _resumes += resumed ? 1UL : 0;
+        area.Published(index) = area.Published(index) with { MayResume = false };
+        thread.MayEnterDirectly = true;
     }
 
     /// <summary>
@@ -469,12 +526,17 @@ internal sealed class ProgramMonitor
             {
                 recovered.Rip = vdso + (ulong)_image.Vdso.TrapOffset; // behind the jump, or the next step would end here again
             }
-            // A step that ends at the ENCLU, which will trap; or behind EEXIT, where the program itself has spoilt its record.
+            // A step that ends at the ENCLU, which will trap, or behind EENTER; or behind EEXIT, where the program itself has spoilt its record.
             _ = PtraceCalls.SetRegs(thread.Tid, recovered);
             AdoptIfInside(thread);
             return false;
         }
-        // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong.
+        else if (how is not (Recovery.Entered or Recovery.Resumed) && recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
+        {
+            recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset;
+        }
+        // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong. If the leaf has completed, what the
+        // monitor stumbled over is not the enclave's affair.
         ForcedSignal forced = ForcedSignal.At(thread, info.Signal);
         _ = forced.Undo(thread, _image, ref recovered);
         if (PtraceCalls.SetRegs(thread.Tid, recovered))
@@ -486,9 +548,9 @@ internal sealed class ProgramMonitor
     }
 
     /// <summary>Gives a thread that stopped at an offset of the monitor the registers that it had at the ENCLU, or behind it.</summary>
-    private bool TryRecover(MonitorArea area, int slot, int offset, ref UserRegs regs, out Recovery how)
+    private bool TryRecover(MonitorArea area, TracedThread thread, int offset, ref UserRegs regs, out Recovery how)
     {
-        ref ThreadRecord record = ref area.Thread(slot);
+        ref ThreadRecord record = ref area.Thread(thread.MonitorSlot);
         how = Recovery.AtEnclu;
         MonitorSite? site;
         RecoveryPoint rule;
@@ -506,9 +568,15 @@ internal sealed class ProgramMonitor
             site = area.SiteAt(record.Site);
             rule = offset >= MonitorLayout.Code
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
-                : new RecoveryPoint(0, Recovery.Based, (int)EncluLeaf.EENTER); // a landing
+                : new RecoveryPoint(0, offset % MonitorLayout.RecordSize < MonitorLayout.ThreadLanding ? Recovery.Entered : Recovery.Resumed, 0);
         }
-        how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & Rflags.ZF) != 0 ? Recovery.Left : Recovery.SavedRsi;
+        bool isZero = (regs.Eflags & Rflags.ZF) != 0;
+        how = rule.Kind switch
+        {
+            Recovery.LeftIfZero => isZero ? Recovery.Left : Recovery.SavedRsi,
+            Recovery.EnteredIfZero => isZero ? Recovery.Entered : Recovery.Taken,
+            _ => rule.Kind,
+        };
         if (site is null)
         {
             return false;
@@ -549,33 +617,43 @@ internal sealed class ProgramMonitor
                 Leave(record, ref regs);
                 record.Tcs = 0;
                 return true;
+            case Recovery.Entered:
+                Enter(area, record, site, ref regs);
+                return true;
+            case Recovery.Resumed:
+                Resume(area, record, ref regs);
+                return true;
             default:
-                RecoverSaved(area, slot, how, leaf, ref regs);
+                RecoverSaved(area, thread, how, leaf, ref regs);
                 break;
         }
         regs.Rip = site.Enclu;
         return true;
     }
 
-    private static void RecoverSaved(MonitorArea area, int slot, Recovery how, ulong leaf, ref UserRegs regs)
+    private void RecoverSaved(MonitorArea area, TracedThread thread, Recovery how, ulong leaf, ref UserRegs regs)
     {
+        int slot = thread.MonitorSlot;
         ref ThreadRecord record = ref area.Thread(slot);
-        if (how is Recovery.Taken or Recovery.Based)
+        if (how == Recovery.Taken)
         {
-            // The record of the thread names the TCS only after it was taken; until then RDX does.
-            ulong tcs = record.Tcs > ThreadRecord.Occupied ? record.Tcs : regs.Rdx;
-            int index = (int)(tcs & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
-            ulong state = Volatile.Read(ref area.Tcs(index).State);
-            bool isTaken = MonitorArea.IsOwner(state, slot);
-            if (isTaken)
+            GiveBack(area, slot, IndexOf(regs.Rdx));
+        }
+        else if (how == Recovery.Based)
+        {
+            // RDX is lost where the thread's record names the TCS.
+            bool isInside = record.Tcs > ThreadRecord.Refused;
+            int index = IndexOf(isInside ? record.Tcs : regs.Rdx);
+            if (isInside && thread.Processor.InEnclave)
             {
-                _ = Interlocked.CompareExchange(ref area.Tcs(index).State, TcsRecord.Ready, state);
+                // The model has been told of an ERESUME that loaded nothing: CSSA becomes what it was.
+                _subsystem.Abandon(thread.Processor);
+                thread.Inside = null;
             }
-            record.Tcs = record.Tcs == ThreadRecord.Occupied ? ThreadRecord.Occupied : 0;
-            if (how == Recovery.Based)
-            {
-                (regs.FsBase, regs.GsBase) = (record.HostFs, record.HostGs);
-            }
+            GiveBack(area, slot, index);
+            _ = area.TryGetTcs(index, out regs.Rbx, out _);
+            (regs.FsBase, regs.GsBase) = (record.HostFs, record.HostGs);
+            record.Tcs = 0;
         }
         if (how is Recovery.SavedRdx or Recovery.SavedRsi or Recovery.Taken or Recovery.Based)
         {
@@ -597,6 +675,45 @@ internal sealed class ProgramMonitor
         regs.Rcx = record.Rcx;
         regs.Eflags = Flags(regs.Eflags, record);
         regs.OrigRax = ulong.MaxValue;
+    }
+
+    /// <summary>A TCS that a thread took, but did not enter by.</summary>
+    private static void GiveBack(MonitorArea area, int slot, int index)
+    {
+        ulong state = Volatile.Read(ref area.Tcs(index).State);
+        if (MonitorArea.IsOwner(state, slot))
+        {
+            _ = Interlocked.CompareExchange(ref area.Tcs(index).State, TcsRecord.Ready, state);
+        }
+    }
+
+    private static int IndexOf(ulong tcsRecord) => (int)(tcsRecord & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
+
+    /// <summary>What EENTER leaves in the registers.</summary>
+    private static void Enter(MonitorArea area, in ThreadRecord record, MonitorSite site, ref UserRegs regs)
+    {
+        int index = IndexOf(record.Tcs);
+        Publication published = area.Published(index);
+        (regs.Rax, regs.Rcx, regs.Rdx, regs.Rip) = (area.Tcs(index).Cssa, site.Return, record.Rdx, published.Target);
+        (regs.FsBase, regs.GsBase) = (published.FsBase, published.GsBase);
+        regs.Eflags = Flags(regs.Eflags, record);
+    }
+
+    /// <summary>What ERESUME leaves in the registers, but those of the extended state and FS and GS, which it loads first.</summary>
+    private static void Resume(MonitorArea area, in ThreadRecord record, ref UserRegs regs)
+    {
+        int index = IndexOf(record.Tcs);
+        GprSgx gpr = default;
+        if (area.TryGetTcs(index, out _, out OpenEnclave owner))
+        {
+            _ = owner.Enclave.Read(area.Published(index).Resume, MemoryMarshal.AsBytes(new Span<GprSgx>(ref gpr)));
+        }
+        (regs.Rax, regs.Rcx, regs.Rdx, regs.Rbx) = (gpr.Rax, gpr.Rcx, gpr.Rdx, gpr.Rbx);
+        (regs.Rsp, regs.Rbp, regs.Rsi, regs.Rdi) = (gpr.Rsp, gpr.Rbp, gpr.Rsi, gpr.Rdi);
+        (regs.R8, regs.R9, regs.R10, regs.R11) = (gpr.R8, gpr.R9, gpr.R10, gpr.R11);
+        (regs.R12, regs.R13, regs.R14, regs.R15) = (gpr.R12, gpr.R13, gpr.R14, gpr.R15);
+        regs.Eflags = (regs.Eflags & ~EResume.RestoredFlags) | (record.Image & EResume.RestoredFlags);
+        regs.Rip = record.Target;
     }
 
     private static void Leave(in ThreadRecord record, ref UserRegs regs)

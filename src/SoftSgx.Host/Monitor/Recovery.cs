@@ -36,11 +36,23 @@ internal enum Recovery : byte
     /// <summary>RSI too.</summary>
     SavedRsi,
 
-    /// <summary>As <see cref="SavedRdx"/>, and the TCS may have been taken, but FS and GS are the program's.</summary>
+    /// <summary>As <see cref="SavedRdx"/>, and the TCS in RDX may have been taken, but the thread is not inside.</summary>
     Taken,
 
-    /// <summary>As <see cref="Taken"/>, and the bases of FS and GS are in the record.</summary>
+    /// <summary>With the zero flag set as <see cref="Entered"/>, else as <see cref="Taken"/>.</summary>
+    EnteredIfZero,
+
+    /// <summary>EENTER has happened: RDX and flags are in the record, all else of the program's is in its place.</summary>
+    Entered,
+
+    /// <summary>
+    /// As <see cref="Taken"/>, but TCS and bases of FS and GS are in the record, and RBX was the TCS. If the thread is inside already, it is not
+    /// any more: nothing was loaded.
+    /// </summary>
     Based,
+
+    /// <summary>ERESUME has happened, and the extended state is loaded; RIP and RFLAGS are in the record, all else in the SSA frame.</summary>
+    Resumed,
 
     /// <summary>RDX and RSI are the program's, RAX is the leaf, RCX and flags are in the record.</summary>
     Asking,

@@ -57,7 +57,8 @@ internal sealed class EnclaveTransitions
                 TrappedEntries = _entries,
                 TrappedExits = _exits,
                 AsynchronousExits = _asynchronousExits,
-                Resumes = _resumes,
+                Resumes = _resumes + (long)direct.Resumes,
+                DirectResumes = (long)direct.Resumes,
                 PatchedSites = _monitor?.PatchedSites ?? 0,
             };
         }
@@ -335,7 +336,7 @@ internal sealed class EnclaveTransitions
         {
             // The signal is what it was.
             _trace?.Delivered(thread.Space, info);
-            _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue(info.Signal);
+            _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.DeliverAtExit(info.Signal, regs.Rsp, regs.Rbx);
             return;
         }
         if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault, forced))
@@ -343,7 +344,7 @@ internal sealed class EnclaveTransitions
             return;
         }
         Translate(ref info, fault, regs.Rip);
-        Deliver(thread, ref regs, ref info, forced);
+        Deliver(thread, ref regs, ref info, forced, isExit: true);
     }
 
     /// <summary>
@@ -369,7 +370,7 @@ internal sealed class EnclaveTransitions
     /// Lets the thread go on with a signal. Of an exception it is one that the kernel forces; if it stopped the thread by another
     /// (<paramref name="forced"/>), and that or this one is blocked or ignored, the thread has to fault once more to have it forced.
     /// </summary>
-    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, ForcedSignal forced)
+    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, ForcedSignal forced, bool isExit = false)
     {
         if (!forced.CanBecome(thread, info.Signal))
         {
@@ -380,7 +381,7 @@ internal sealed class EnclaveTransitions
         _trace?.Delivered(thread.Space, info);
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
-            _ = thread.Continue(info.Signal);
+            _ = isExit ? thread.DeliverAtExit(info.Signal, regs.Rsp, regs.Rbx) : thread.Continue(info.Signal);
         }
     }
 

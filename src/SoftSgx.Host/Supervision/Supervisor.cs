@@ -638,8 +638,8 @@ internal sealed class Supervisor
         ProgramMonitor.OnLeave(thread);
         if (--thread.Space.Threads == 0)
         {
-            _paging.Leave(thread.Space);
             _monitor?.OnEmpty(thread.Space);
+            _paging.Leave(thread.Space);
             thread.Space.Dispose();
         }
         _isolation?.Update(thread.Space); // it may have ended inside an enclave

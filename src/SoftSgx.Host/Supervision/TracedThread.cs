@@ -52,7 +52,22 @@ internal sealed class TracedThread
     /// It may enter enclaves by the monitor: at its last entry that the supervisor saw no fault's signal was blocked, and nothing has
     /// happened since that could block one. To force a blocked signal the kernel unblocks it, and afterwards nobody can tell that it was.
     /// </summary>
-    internal bool MayEnterDirectly { get; set; }
+    /// <remarks>
+    /// A signal that is delivered at an asynchronous exit changes the mask only until its handler returns: then the thread is back with the
+    /// registers of the exit, and may resume directly (<see cref="DeliverAtExit"/>).
+    /// </remarks>
+    internal bool MayEnterDirectly
+    {
+        get;
+        set
+        {
+            field = value;
+            _interruption = null;
+        }
+    }
+
+    /// <summary>RSP and TCS of the exit at which a signal was delivered, if the thread could enter directly until then.</summary>
+    private (ulong Rsp, ulong Tcs)? _interruption;
 
     /// <summary>Number of its record in the monitor of its address space; 0 for none.</summary>
     internal int MonitorSlot { get; set; }
@@ -111,11 +126,36 @@ internal sealed class TracedThread
     /// </summary>
     internal bool Continue(int signal = 0)
     {
+        if (signal != 0)
+        {
+            MayEnterDirectly = false;
+        }
+        return Go(signal);
+    }
+
+    /// <summary>Lets the thread go on with a signal, from where an asynchronous exit led: with these registers it will ask for ERESUME.</summary>
+    internal bool DeliverAtExit(int signal, ulong rsp, ulong tcs)
+    {
+        if (MayEnterDirectly)
+        {
+            MayEnterDirectly = false;
+            _interruption = (rsp, tcs);
+        }
+        return Go(signal);
+    }
+
+    private bool Go(int signal)
+    {
         Dispositions.OnDelivered(signal);
         if (MonitorSlot != 0)
         {
-            MayEnterDirectly &= signal == 0;
-            Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
+            ref ThreadRecord record = ref Space.Monitor!.Thread(MonitorSlot);
+            bool mayResume = !Processor.InEnclave && _interruption is not null;
+            if (mayResume)
+            {
+                (record.ReturnRsp, record.ReturnTcs) = _interruption!.Value;
+            }
+            record.Tcs = mayResume ? ThreadRecord.Interrupted : Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
         }
         if (ProbeSteps != 0 && signal == 0)
         {
