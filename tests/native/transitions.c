@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,33 +298,140 @@ static void signals(int vdso)
 	expect(misplaced, 0, "%s: where handlers find the program", name);
 }
 
-/*
- * A signal at every instruction of whatever does transitions without a trap,
- * one after the other: "probe", under softsgx run --probe-monitor.
- */
-static void probe(int vdso)
+/* ---- resumptions ------------------------------------------------------- */
+
+static struct test_wait held;
+static pthread_t holder;
+static volatile unsigned int interrupts;
+static volatile unsigned long probe_at;	/* 0: none is asked for */
+
+static enum test_ecall hold_state(void)
+{
+	return __builtin_cpu_supports("avx") ? TEST_HOLD_STATE_AVX : TEST_HOLD_STATE;
+}
+
+/* All registers in use inside, until held.leave. */
+static uint64_t hold(unsigned int thread, int vdso)
+{
+	struct transit t = {
+		.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+		.rdi = hold_state(), .rsi = (uint64_t)&held, .flags = 0x202,
+	};
+	uint64_t result = 0;
+
+	if (vdso)
+		return test_call(&e, thread, hold_state(), (uint64_t)&held, 0, &result) ?
+		       result : 0;
+	transit(&t);
+	return t.rdi;
+}
+
+static void on_interrupt(int signal)
+{
+	int error = errno;
+
+	(void)signal;
+	if (probe_at) {
+		held.leave = 1;
+		ioctl(-1, 0xa4f0, probe_at);
+	}
+	errno = error;
+	interrupts++;
+}
+
+static void *interrupt(void *argument)
+{
+	unsigned int times = *(unsigned int *)argument;
+
+	while (!held.inside)
+		sched_yield();
+	while (times--) {
+		unsigned int before = interrupts;
+
+		pthread_kill(holder, SIGUSR2);
+		while (interrupts == before)
+			sched_yield();
+		for (volatile int spin = chance() % 300; spin > 0; spin--)
+			;
+	}
+	held.leave = 1;
+	return NULL;
+}
+
+/* As hold(), interrupted so often; true if every register survived. */
+static int interrupted(unsigned int thread, int vdso, unsigned int times)
+{
+	pthread_t other;
+	uint64_t result;
+
+	memset(&held, 0, sizeof(held));
+	holder = pthread_self();
+	if (pthread_create(&other, NULL, interrupt, &times))
+		give_up("pthread_create");
+	result = hold(thread, vdso);
+	pthread_join(other, NULL);
+	return result == TEST_MAGIC;
+}
+
+static void resumptions(int vdso)
 {
 	const char *name = vdso ? "vDSO" : "own ENCLU";
+	unsigned int thread = fresh_thread(&e), wrong = 0;
+
+	signal(SIGUSR2, on_interrupt);
+	interrupts = 0;
+	report.flaw = NULL;
+	for (int i = 0; i < 100; i++) {
+		wrong += !interrupted(thread, vdso, 20);
+		one_transit(thread);	/* CSSA is 0 again */
+	}
+	expect(interrupts, 2000, "%s: interrupted", name);
+	expect(wrong, 0, "%s: registers of what is resumed", name);
+	expect_true(!report.flaw, "%s: entries after resumptions", name);
+}
+
+/* ---- every instruction ------------------------------------------------- */
+
+/*
+ * A signal at every instruction of whatever does transitions without a trap,
+ * one after the other: "probe", under softsgx run --probe-monitor. The ioctl
+ * asks for it, of no file: one on the enclave would make the next entry trap.
+ */
+static void probe(int vdso, int resume)
+{
 	unsigned int thread = fresh_thread(&e), wrong = 0, at;
+	char name[32];
 	struct sigaction action = {
 		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
 	};
 	uint64_t result;
 
+	snprintf(name, sizeof(name), "%s%s", vdso ? "vDSO" : "own ENCLU",
+		 resume ? ", ERESUME" : "");
 	sigaction(SIGUSR1, &action, NULL);
+	signal(SIGUSR2, on_interrupt);
 	find_foreign();
 	report.flaw = NULL;
 	misplaced = 0;
 	for (at = 1; at < 400; at++) {
 		for (int i = 0; i < 3; i++)	/* nothing traps any more */
 			one_transit(thread), test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+		if (resume && at == 1)
+			wrong += !interrupted(thread, vdso, 3);
 		handled = 0;
-		ioctl(e.fd, 0xa4f0, (unsigned long)at);
-		if (vdso) {
-			wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
-				 result != TEST_MAGIC;
-		} else {
+		if (resume) {
+			probe_at = at;
+			wrong += !interrupted(thread, vdso, 1);
+			probe_at = 0;
 			one_transit(thread);
+		} else {
+			ioctl(-1, 0xa4f0, (unsigned long)at);
+			if (vdso) {
+				wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
+					 result != TEST_MAGIC;
+			} else {
+				one_transit(thread);
+			}
 		}
 		if (!handled)
 			break;
@@ -458,12 +566,14 @@ static void vandals(void)
 
 int main(int argc, char **argv)
 {
-	struct enclave_options options = { .threads = 48 };
+	struct enclave_options options = { .threads = 48, .xfrm = SGX_XFRM_AVX };
 
 	test_enclave(&e, &options);
 	if (argc > 1 && !strcmp(argv[1], "probe")) {
-		probe(1);
-		probe(0);
+		probe(1, 0);
+		probe(0, 0);
+		probe(1, 1);
+		probe(0, 1);
 		return done();
 	}
 	registers();
@@ -471,6 +581,8 @@ int main(int argc, char **argv)
 	one_tcs();
 	signals(1);
 	signals(0);
+	resumptions(1);
+	resumptions(0);
 	single_steps();
 	forks();
 	vandals();

@@ -67,7 +67,9 @@ transit_enclu:
 	ret
 	.size	transit, . - transit
 
+/* What resumes is such an instruction too. */
 transit_aep:
+	mov	$3, %eax
 	enclu
 	ud2
 

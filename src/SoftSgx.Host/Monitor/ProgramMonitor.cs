@@ -168,6 +168,7 @@ internal sealed class ProgramMonitor
         {
             return false;
         }
+        thread.NoteReturn();
         bool isSignal = status is { Event: 0, IsSyscallStop: false };
         if (isSignal || status.Event == PTRACE_EVENT_STOP)
         {

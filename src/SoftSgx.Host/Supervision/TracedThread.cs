@@ -144,6 +144,15 @@ internal sealed class TracedThread
         return Go(signal);
     }
 
+    /// <summary>The thread stopped. If it has resumed what was interrupted, by the monitor, its mask is what it was before.</summary>
+    internal void NoteReturn()
+    {
+        if (_interruption is not null && Space.Monitor!.Thread(MonitorSlot).Tcs != ThreadRecord.Interrupted)
+        {
+            MayEnterDirectly = true;
+        }
+    }
+
     private bool Go(int signal)
     {
         Dispositions.OnDelivered(signal);
