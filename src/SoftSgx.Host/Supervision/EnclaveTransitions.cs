@@ -315,6 +315,8 @@ internal sealed class EnclaveTransitions
         {
             return;
         }
+        // Not what changes XSTATE_BV alone: where that says that a component is initial, its bytes are.
+        bool isInitial = isLegacy && SsaXsave.IsInitial(xsave);
         regs.CopyTo(out RegisterFile file);
         // INT3 is a software exception, everything else here a hardware one (SDM vol. 3D, EXITINFO.EXIT_TYPE).
         bool software = isException && fault.Kind == ExceptionVector.BP;
@@ -328,7 +330,7 @@ internal sealed class EnclaveTransitions
         thread.Inside = null;
         _isolation?.Update(thread.Space);
         _monitor?.Publish(thread, thread.Processor.TcsAddress);
-        if (!(isLegacy ? PtraceCalls.SetFpRegs(thread.Tid, xsave) : PtraceCalls.SetXState(thread.Tid, xsave)))
+        if (!isInitial && !(isLegacy ? PtraceCalls.SetFpRegs(thread.Tid, xsave) : PtraceCalls.SetXState(thread.Tid, xsave)))
         {
             return;
         }

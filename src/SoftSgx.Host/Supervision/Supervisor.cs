@@ -321,6 +321,9 @@ internal sealed class Supervisor
             case SYS_rt_sigprocmask:
                 thread.MayEnterDirectly = false;
                 return CallVerdict.GoOn;
+            case SYS_sched_setaffinity or SYS_sched_getaffinity:
+                _follower.AffinityCalls++;
+                return CallVerdict.WatchEnd(PendingCall.Affinity);
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
             case SYS_ftruncate or SYS_fallocate:
@@ -402,6 +405,9 @@ internal sealed class Supervisor
                     break;
                 case PendingCall.Remap:
                     MemoryCalls.OnRemapEnd(thread, regs);
+                    break;
+                case PendingCall.Affinity:
+                    _follower.AffinityCalls--;
                     break;
                 case PendingCall.SigAction:
                     DeviceCalls.OnSigActionEnd(thread, regs);
@@ -496,6 +502,7 @@ internal sealed class Supervisor
         {
             return;
         }
+        ProcessorFollower.Inherit(parent, tid);
         bool sharesMemory = AreSame(KCMP_VM, parent.Tid, tid);
         if (!sharesMemory)
         {
@@ -605,6 +612,7 @@ internal sealed class Supervisor
     {
         _threads.Remove(thread.Tid);
         _callTrace?.OnThreadEnded(thread);
+        _follower.AffinityCalls -= thread.Pending == PendingCall.Affinity ? 1 : 0;
         AbandonEnclave(thread);
         LeaveSpace(thread);
         if (thread.Tid == _program)

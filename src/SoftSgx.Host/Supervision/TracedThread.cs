@@ -156,6 +156,17 @@ internal sealed class TracedThread
     private bool Go(int signal)
     {
         Dispositions.OnDelivered(signal);
+        bool isKept = KeptBy?.TryKeep(this) ?? false;
+        bool goes = Resume(signal);
+        if (isKept)
+        {
+            KeptBy!.Release(this);
+        }
+        return goes;
+    }
+
+    private bool Resume(int signal)
+    {
         if (MonitorSlot != 0)
         {
             ref ThreadRecord record = ref Space.Monitor!.Thread(MonitorSlot);
@@ -181,6 +192,15 @@ internal sealed class TracedThread
 
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;
+
+    /// <summary>Where it was at the last look, and when that was (<see cref="System.Diagnostics.Stopwatch"/>).</summary>
+    internal (int Processor, long Time) Seen = (-1, 0);
+
+    /// <summary>Who keeps it on its processor when it is woken; null for nobody.</summary>
+    internal ProcessorFollower? KeptBy { get; set; }
+
+    /// <summary>As many more looks at it until it may be woken elsewhere, to see whether it still would be.</summary>
+    internal int KeptLooks { get; set; }
 
     /// <summary>The numbers of its last stop and of the one before, see <see cref="Paging.FaultVerdicts.NextStop"/>.</summary>
     internal long LastStop, PreviousStop;
