@@ -49,7 +49,7 @@ public sealed partial class SgxSubsystem
     {
         ArgumentNullException.ThrowIfNull(logical);
         RegisterFile unused = registers with { Rax = (ulong)EncluLeaf.ERESUME };
-        return Execute(enclave, logical, ref unused, space, default, isLoaded: true, out _);
+        return ExecuteUntraced(enclave, logical, ref unused, space, default, isLoaded: true, out _);
     }
 
     /// <summary>What an ERESUME would need now, see <see cref="ResumptionPoint.TryDescribe"/>. Pages that are out are not loaded.</summary>
@@ -66,6 +66,18 @@ public sealed partial class SgxSubsystem
             point = default;
             return !enclave.IsDead && ResumptionPoint.TryDescribe(Processor, logical, tcsAddress, space, out point);
         }
+    }
+
+    /// <summary>Executes a leaf of ENCLU that a thread has executed itself: as <see cref="ExecuteEnclu"/>, and a trace has been told already.</summary>
+    /// <param name="enclave">The enclave.</param>
+    /// <param name="logical">The logical processor.</param>
+    /// <param name="registers">The registers that it had.</param>
+    /// <param name="space">Its page tables.</param>
+    /// <returns>What the leaf returned.</returns>
+    public LeafResult CatchUp(Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, IProcessAddressSpace space)
+    {
+        ArgumentNullException.ThrowIfNull(logical);
+        return ExecuteUntraced(enclave, logical, ref registers, space, default, isLoaded: false, out _);
     }
 
     private LeafResult Execute(

@@ -29,6 +29,9 @@ namespace SoftSgx.Host.Monitor;
 ///          give the TCS back
 ///          FS, GS of the host, RCX = AEP, RAX = 4, jump to RBX
 /// </code>
+/// <para>
+/// In a traced run all of them also write an event (<see cref="EventCode"/>); a ring that is full is one more reason for the supervisor.
+/// </para>
 /// </remarks>
 internal sealed class MonitorCode
 {
@@ -50,6 +53,9 @@ internal sealed class MonitorCode
     /// </summary>
     private const ulong LoadedFlags = EResume.RestoredFlags & ~Rflags.RF;
 
+    /// <summary>From a TCS's record to its landing.</summary>
+    internal const int ToLanding = MonitorLayout.Landings - MonitorLayout.Tcss;
+
     /// <summary>The flags that are always set in a program: bit 1 and IF.</summary>
     private const int UserFlags = 0x202;
 
@@ -58,8 +64,9 @@ internal sealed class MonitorCode
 
     private const int HashShift = 23; // leaves nine bits: RecordCount
 
-    private MonitorCode(byte[] bytes, RecoveryPoint[] rules, int enter, int resume, int exit, int another, int called, int calledAnother)
+    private MonitorCode(bool isTraced, byte[] bytes, RecoveryPoint[] rules, int enter, int resume, int exit, int another, int called, int calledAnother)
     {
+        IsTraced = isTraced;
         Bytes = bytes;
         Rules = rules;
         Enter = enter;
@@ -73,9 +80,23 @@ internal sealed class MonitorCode
     /// <summary>As many neighbouring records are looked at for a TCS.</summary>
     internal const int Probes = 4;
 
+    /// <summary>Transitions write events.</summary>
+    internal bool IsTraced { get; }
+
+    /// <summary>Bytes of the memory, and of the first view of it.</summary>
+    internal int Size => IsTraced ? MonitorLayout.TracedSize : MonitorLayout.Size;
+
     internal byte[] Bytes { get; }
 
     internal RecoveryPoint[] Rules { get; }
+
+    /// <summary>The rule of the landing at an offset.</summary>
+    internal RecoveryPoint LandingAt(int offset) => new(
+        0,
+        offset % MonitorLayout.RecordSize < MonitorLayout.ThreadLanding
+            ? IsTraced ? Recovery.EnteredAndTold : Recovery.Entered
+            : IsTraced ? Recovery.ResumedAndTold : Recovery.Resumed,
+        0);
 
     /// <summary>Offsets in the monitor of the code of EENTER, ERESUME and EEXIT.</summary>
     internal int Enter { get; }
@@ -96,31 +117,39 @@ internal sealed class MonitorCode
     internal static int RecordOf(ulong tcs) =>
         MonitorLayout.Tcss + ((int)(unchecked((uint)(tcs >> 12) * (uint)HashMultiplier) >> HashShift) * MonitorLayout.RecordSize);
 
-    internal static MonitorCode Assemble()
+    /// <param name="isTraced">Transitions are to write events.</param>
+    internal static MonitorCode Assemble(bool isTraced)
     {
         const ulong AnyView = 0x1000_0000;
         MonitorAssembler monitor = new(AnyView, MonitorLayout.Code);
+        EventCode? events = isTraced ? new EventCode(monitor) : null;
         Assembler a = monitor.Code;
         Label enter = a.CreateLabel(), resume = a.CreateLabel(), exit = a.CreateLabel();
         Label slowExit = a.CreateLabel(), slowExitRsi = a.CreateLabel(), call = a.CreateLabel(), called = a.CreateLabel();
         Label another = a.CreateLabel(), calledAnother = a.CreateLabel();
 
         a.Label(ref enter);
-        AssembleEnter(monitor, call);
+        AssembleEnter(monitor, events, call);
         a.Label(ref resume);
-        AssembleResume(monitor, call);
+        AssembleResume(monitor, events, call);
 
         a.Label(ref exit);
         SaveFlags(monitor, EEXIT);
         a.mov(rax, rbx);
         a.shr(rax, 47); // an address of the kernel's half, or none: the leaf's #GP, or a fault behind it
         a.jne(slowExit);
+        events?.CheckRoom(EEXIT, slowExit);
         a.mov(rdx, Qword(ThreadRecord.AtTcs));
         monitor.Rule(Recovery.SavedRdx, EEXIT);
         a.cmp(rdx, (int)ThreadRecord.Refused);
         a.jbe(slowExit);
         a.mov(Qword(ThreadRecord.AtRsi), rsi);
         monitor.Rule(Recovery.SavedRsi, EEXIT);
+        if (events is not null)
+        {
+            events.Write(EEXIT);
+            a.mov(rdx, Qword(ThreadRecord.AtTcs));
+        }
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtState]);
         a.cmp(ax, cx);
         a.jne(slowExitRsi);
@@ -130,6 +159,7 @@ internal sealed class MonitorCode
         a.jne(slowExitRsi);
 
         monitor.Rule(Recovery.Left, EEXIT);
+        events?.Publish(Recovery.LeftAndTold);
         a.mov(Qword(ThreadRecord.AtTcs), 0);
         a.mov(rax, Qword(ThreadRecord.AtHostFs));
         a.wrfsbase(rax);
@@ -179,20 +209,21 @@ internal sealed class MonitorCode
 
         byte[] bytes = monitor.Assemble(out RecoveryPoint[] rules, out AssemblerResult result);
         int At(Label label) => (int)(result.GetLabelRIP(label) - AnyView);
-        return new MonitorCode(bytes, rules, At(enter), At(resume), At(exit), At(another), At(called), At(calledAnother));
+        return new MonitorCode(isTraced, bytes, rules, At(enter), At(resume), At(exit), At(another), At(called), At(calledAnother));
     }
 
-    private static void AssembleEnter(MonitorAssembler monitor, Label call)
+    private static void AssembleEnter(MonitorAssembler monitor, EventCode? events, Label call)
     {
         Assembler a = monitor.Code;
         Label found = a.CreateLabel(), giveBack = a.CreateLabel(), slow = a.CreateLabel();
         SaveFlags(monitor, EENTER);
         a.cmp(Qword(ThreadRecord.AtTcs), 0);
         a.jne(slow);
+        events?.CheckRoom(EENTER, slow);
         FindTcs(monitor, EENTER, found, slow);
 
         a.Label(ref found);
-        Take(monitor, EENTER, slow);
+        Take(monitor, events, EENTER, slow);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGpr]);
         a.test(rax, rax);
         a.je(giveBack);
@@ -211,8 +242,7 @@ internal sealed class MonitorCode
         a.mov(rax, Qword(ThreadRecord.AtSite));
         a.mov(rax, __qword_ptr[rax + SiteRecord.AtEntryCounter]);
         a.inc(__qword_ptr[rcx + rax]);
-        a.lea(rdx, __[rdx + (MonitorLayout.Landings - MonitorLayout.Tcss)]);
-        a.mov(Qword(ThreadRecord.AtLanding), rdx);
+        events?.Publish(Recovery.EnteredAndTold);
         RestoreFlags(a);
         a.mov(rdx, Qword(ThreadRecord.AtRdx));
         a.mov(rax, Qword(ThreadRecord.AtLanding));
@@ -230,7 +260,7 @@ internal sealed class MonitorCode
         a.jmp(call);
     }
 
-    private static void AssembleResume(MonitorAssembler monitor, Label call)
+    private static void AssembleResume(MonitorAssembler monitor, EventCode? events, Label call)
     {
         Assembler a = monitor.Code;
         Label trusted = a.CreateLabel(), found = a.CreateLabel(), unbase = a.CreateLabel(), giveBack = a.CreateLabel();
@@ -247,10 +277,11 @@ internal sealed class MonitorCode
         a.jne(slowFlags);
         a.mov(Qword(ThreadRecord.AtTcs), 0);
         a.Label(ref trusted);
+        events?.CheckRoom(ERESUME, slow);
         FindTcs(monitor, ERESUME, found, slow);
 
         a.Label(ref found);
-        Take(monitor, ERESUME, slow);
+        Take(monitor, events, ERESUME, slow);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtResume]);
         a.test(rax, rax);
         a.je(giveBack);
@@ -290,6 +321,7 @@ internal sealed class MonitorCode
 
         // No way back from here: all that is needed now lies in the records and in the frame.
         monitor.Rule(Recovery.Resumed, ERESUME);
+        events?.Publish(Recovery.ResumedAndTold);
         a.mov(rdx, Qword(ThreadRecord.AtTcs));
         a.mov(rbx, __qword_ptr[rdx + TcsRecord.AtResume]);
         a.mov(__qword_ptr[rdx + TcsRecord.AtGpr], rbx); // what the next EENTER finds
@@ -364,9 +396,11 @@ internal sealed class MonitorCode
     /// Takes the TCS, and writes down what the supervisor will have to know of the entry before it counts: it counts from the exchange on by
     /// which the thread's record gets the TCS. If the supervisor takes the TCS away before that, it lets the exchange fail.
     /// </summary>
-    private static void Take(MonitorAssembler monitor, int leaf, Label slow)
+    private static void Take(MonitorAssembler monitor, EventCode? events, int leaf, Label slow)
     {
         Assembler a = monitor.Code;
+        a.lea(rax, __[rdx + ToLanding]);
+        a.mov(Qword(ThreadRecord.AtLanding), rax);
         monitor.Rule(Recovery.Taken, leaf);
         a.mov(eax, (int)TcsRecord.Ready);
         a.@lock.cmpxchg(__qword_ptr[rdx + TcsRecord.AtState], rcx);
@@ -378,6 +412,12 @@ internal sealed class MonitorCode
         a.mov(Qword(ThreadRecord.AtHostFs), rax);
         a.rdgsbase(rax);
         a.mov(Qword(ThreadRecord.AtHostGs), rax);
+        if (events is not null)
+        {
+            events.Write(leaf);
+            a.mov(rdx, Qword(ThreadRecord.AtLanding));
+            a.lea(rdx, __[rdx - ToLanding]);
+        }
     }
 
     /// <summary>Gives back a TCS that was taken, unless it has been taken away.</summary>

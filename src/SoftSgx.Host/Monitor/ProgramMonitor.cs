@@ -8,6 +8,7 @@ using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Seccomp;
 using SoftSgx.Host.Signals;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
@@ -28,10 +29,10 @@ namespace SoftSgx.Host.Monitor;
 /// </remarks>
 internal sealed class ProgramMonitor
 {
-    private const int EncluLength = 3, JumpLength = 5;
+    private const int EncluLength = 3;
 
-    /// <summary>INT3.</summary>
-    private const byte Trap = 0xCC;
+    /// <summary>JMP with a displacement of 32 bits.</summary>
+    private const byte Jump = 0xE9;
 
     /// <summary>As many filters at most are added to a program: each costs every system call some nanoseconds.</summary>
     private const int MaximumCallTraps = 32;
@@ -42,13 +43,19 @@ internal sealed class ProgramMonitor
 
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
-    private readonly MonitorCode _common = MonitorCode.Assemble();
+    private readonly MonitorCode _common;
+    private readonly TransitionLog? _log;
     private readonly List<AddressSpace> _spaces = [];
     private TransitionCounts _ended;
-    private ulong _resumes;
+    private long _patchedSites, _resumes;
 
-    internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image)
+    /// <param name="subsystem">The model.</param>
+    /// <param name="image">What programs get mapped.</param>
+    /// <param name="log">Takes the transitions that threads make themselves; null if nobody looks.</param>
+    internal ProgramMonitor(SgxSubsystem subsystem, ProgramImage image, TransitionLog? log)
     {
+        _log = log;
+        _common = MonitorCode.Assemble(isTraced: log is not null);
         _subsystem = subsystem;
         _image = image;
     }
@@ -57,7 +64,7 @@ internal sealed class ProgramMonitor
     internal static bool IsPossible => (Libc.GetAuxVal(AT_HWCAP2) & 2) != 0;
 
     /// <summary>ENCLUs that were patched.</summary>
-    internal long PatchedSites { get; private set; }
+    internal long PatchedSites => Interlocked.Read(ref _patchedSites);
 
     /// <summary>Transitions so far that needed no supervisor.</summary>
     internal TransitionCounts Counts
@@ -69,7 +76,7 @@ internal sealed class ProgramMonitor
             {
                 counts = counts.Plus(space.Monitor!.Counts());
             }
-            return counts with { Resumes = _resumes };
+            return counts with { Resumes = (ulong)Interlocked.Read(ref _resumes) };
         }
     }
 
@@ -85,11 +92,11 @@ internal sealed class ProgramMonitor
         if (space.Monitor is null)
         {
             ulong aep = space.VdsoBase + (ulong)_image.Vdso.AepOffset;
-            MonitorArea? area = MonitorArea.CreateNear(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, aep);
+            MonitorArea? area = MonitorArea.CreateNear(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, _log, aep);
             ulong back = space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
             MonitorSite? site = area?.Add(
-                area.Views[0], null, space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
-            if (site is null || !WriteJump(space, null, aep, area!.Views[0] + (ulong)(site.Origin + SiteRecord.Bytes)))
+                area.Views[0], [], space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
+            if (site is null || !WriteJump(space, null, aep, site))
             {
                 area?.Dispose();
                 return;
@@ -240,6 +247,7 @@ internal sealed class ProgramMonitor
             (record.Resume, record.Xsave, record.Xfrm, record.NotXfrm, record.ResumedCssa) = resumes ? (point.Gpr, point.Xsave, point.Xfrm, ~point.Xfrm, point.Cssa) : default;
             area.Published(index) = new Publication(entry.Target, entry.FsBase, entry.GsBase, record.Resume, resumes);
             record.Key = tcs;
+            area.Name(index, tcs, owner.Enclave);
             Volatile.Write(ref record.State, TcsRecord.Ready);
         }
     }
@@ -295,32 +303,48 @@ internal sealed class ProgramMonitor
     {
         AddressSpace space = thread.Space;
         ulong enclu = regs.Rip;
-        if (space.Monitor is not MonitorArea area || area.HasSeen(enclu) || (regs.Eflags & Rflags.TF) != 0 || (!WillSucceed(thread, regs) && !area.HasViewNear(enclu)))
+        if (space.Monitor is not MonitorArea area || area.HasSeen(enclu) || (regs.Eflags & Rflags.TF) != 0 || (area.ViewFor(enclu, []) == 0 && !WillSucceed(thread, regs)))
         {
             return; // a call cannot be injected where a signal may have to be delivered
         }
         bool isInside = space.Enclaves.TryFind(enclu, out EnclaveMapping mapping);
         OpenEnclave? owner = isInside ? mapping.Owner : null;
-        if ((isInside && !MayDoWithout(space, owner!)) || !area.SeesFirst(enclu))
+        if (isInside && !MayDoWithout(space, owner!))
         {
             return;
         }
         byte[] code = new byte[2 * SiteFinder.BytesAround];
         int before = ReadBefore(space, owner, enclu, code.AsSpan(0, SiteFinder.BytesAround));
-        int length = before + Read(space, owner, enclu, code.AsSpan(before, SiteFinder.BytesAround));
-        if (!SiteFinder.TryFind(code.AsSpan(0, length), enclu - (ulong)before, before, out Instruction stolen))
+        int read = before + Read(space, owner, enclu, code.AsSpan(before, SiteFinder.BytesAround));
+        if (!SiteFinder.TryFind(code.AsSpan(0, read), enclu - (ulong)before, before, out Instruction[] stolen))
+        {
+            _ = area.SeesFirst(enclu);
+            return;
+        }
+        ulong start = stolen[0].IP;
+        int[] inner = MonitorSite.InnerOf(stolen);
+        ulong view = area.ViewFor(start, inner);
+        if (view == 0)
+        {
+            if (!WillSucceed(thread, regs))
+            {
+                return; // the next time perhaps
+            }
+            view = MapView(thread, regs, area, start, inner);
+        }
+        if (!area.SeesFirst(enclu))
         {
             return;
         }
-        ulong view = area.HasViewNear(enclu) ? area.NearestView(enclu) : MapView(thread, regs, area, enclu);
-        ulong start = enclu - (ulong)stolen.Length;
+        int length = (int)(enclu - start);
         MonitorSite? site = view == 0 ? null : area.Add(view, stolen, enclu, new MonitorSite(0, 0, [], start, enclu, enclu + EncluLength, IsVdso: false)
         {
-            Original = code.AsSpan(before - stolen.Length, stolen.Length).ToArray(),
+            Original = code.AsSpan(before - length, length).ToArray(),
+            Inner = inner,
         });
         if (site is not null)
         {
-            PatchedSites += WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0;
+            Interlocked.Add(ref _patchedSites, WriteJump(space, owner, start, site) ? 1 : 0);
         }
     }
 
@@ -328,10 +352,10 @@ internal sealed class ProgramMonitor
     private static bool MayDoWithout(AddressSpace space, OpenEnclave owner) =>
         !owner.IsDebugged && owner.Enclave.AddressSpaceCount == 1 && space.TrapsCallsOf(owner);
 
-    private ulong MapView(TracedThread thread, in UserRegs regs, MonitorArea area, ulong near)
+    private ulong MapView(TracedThread thread, in UserRegs regs, MonitorArea area, ulong start, ReadOnlySpan<int> inner)
     {
         using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
-        return area.MapNear(thread, calls, near);
+        return area.MapFor(thread, calls, start, inner);
     }
 
     /// <summary>The leaf enters or leaves an enclave, and nothing is in its way: no signal will have to be delivered at this stop.</summary>
@@ -349,18 +373,30 @@ internal sealed class ProgramMonitor
         }
     }
 
-    /// <summary>A trap of a site while it is being written: the thread executes it again. True if it was that.</summary>
-    internal static bool IsBeingWritten(AddressSpace space, ulong rip)
+    /// <summary>
+    /// Where a thread goes on that came to a trap of a site: one that was there while the site was being written, or one where an instruction
+    /// began that is under the jump now. Zero if the trap is none of ours.
+    /// </summary>
+    /// <param name="space">Its address space.</param>
+    /// <param name="trap">Address of the trap.</param>
+    internal static ulong BehindTrap(AddressSpace space, ulong trap)
     {
-        Span<byte> now = stackalloc byte[1];
+        Span<byte> now = stackalloc byte[MonitorSite.JumpLength];
         foreach (MonitorSite site in space.Monitor?.Sites ?? [])
         {
-            if (site.Start == rip - 1)
+            int at = (int)(trap - site.Start);
+            if (trap - site.Start >= MonitorSite.JumpLength || (at != 0 && !site.Inner.Contains(at)))
             {
-                return space.ReadCode(site.Start, now) != 1 || now[0] != Trap; // one that is still there is the program's, or a debugger's
+                continue;
             }
+            if (space.ReadCode(site.Start, now) != now.Length || now[at] != MonitorSite.Trap)
+            {
+                return trap; // it is gone: once more
+            }
+            bool isJump = now[0] == Jump && site.Start + MonitorSite.JumpLength + (ulong)BitConverter.ToInt32(now[1..]) == site.Code;
+            return isJump ? site.CopyOf(trap) : 0; // any other is the program's, or a debugger's
         }
-        return false;
+        return 0;
     }
 
     /// <summary>A debugger looks into an enclave: it finds the code that was built, and nobody enters it any more without the model.</summary>
@@ -383,7 +419,7 @@ internal sealed class ProgramMonitor
             {
                 if (site.Original is byte[] original && space.Enclaves.TryFind(site.Start, out EnclaveMapping mapping) && ReferenceEquals(mapping.Owner, owner))
                 {
-                    _ = WriteCode(space, owner, site.Start, original.AsSpan(0, JumpLength));
+                    _ = WriteCode(space, owner, site.Start, original.AsSpan(0, MonitorSite.JumpLength), site.Inner);
                 }
             }
         }
@@ -418,21 +454,47 @@ internal sealed class ProgramMonitor
     /// <summary>The thread has ended: if it was inside by the monitor, the model has it inside now.</summary>
     internal void OnEnd(TracedThread thread)
     {
-        if (thread.MonitorSlot != 0 && thread.Space.Monitor is not null)
+        if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area)
         {
-            AdoptIfInside(thread);
+            return;
         }
+        if (area.Ring(thread.MonitorSlot) is TransitionRing ring && area.Thread(thread.MonitorSlot).Tcs > ThreadRecord.Refused)
+        {
+            _log!.Drain(ring);
+            if (!ring.HasEntered)
+            {
+                // It was about to enter, or has left: an entry that was not told has not happened.
+                _ = area.TakeOver(thread.MonitorSlot);
+                if (thread.Processor.InEnclave && area.Thread(thread.MonitorSlot).Entered == (byte)EncluLeaf.EENTER)
+                {
+                    TakeBack(thread);
+                }
+                return;
+            }
+            if (!thread.Processor.InEnclave && !area.HasTcs(thread.MonitorSlot) && ring.NextIsExit)
+            {
+                ring.Publish();
+                return;
+            }
+        }
+        AdoptIfInside(thread);
     }
 
     private void AdoptIfInside(TracedThread thread)
     {
         MonitorArea area = thread.Space.Monitor!;
+        if (area.Ring(thread.MonitorSlot) is TransitionRing ring)
+        {
+            _log!.Drain(ring);
+            ring.Forget();
+        }
         int index = area.TakeOver(thread.MonitorSlot);
         if (index < 0)
         {
             return;
         }
         Adopt(area, thread, index);
+        area.Thread(thread.MonitorSlot).Tcs = ThreadRecord.Occupied; // as when it goes on, which it may not live to do
         thread.MaskAtEntry = 0; // as far as it matters, see TracedThread.MayEnterDirectly
     }
 
@@ -450,9 +512,9 @@ internal sealed class ProgramMonitor
             if (_subsystem.AdoptResumption(owner.Enclave, somebody, file, space).IsSuccess)
             {
                 file = new RegisterFile { Rax = (ulong)EncluLeaf.EEXIT };
-                _ = _subsystem.ExecuteEnclu(owner.Enclave, somebody, ref file, space, default, out _);
+                _ = _subsystem.CatchUp(owner.Enclave, somebody, ref file, space);
             }
-            _resumes++;
+            Interlocked.Increment(ref _resumes);
         }
         area.Published(index) = area.Published(index) with { MayResume = false };
     }
@@ -491,14 +553,25 @@ internal sealed class ProgramMonitor
         };
         LeafResult result = resumed
             ? _subsystem.AdoptResumption(owner.Enclave, thread.Processor, file, thread.Space)
-            : _subsystem.ExecuteEnclu(owner.Enclave, thread.Processor, ref file, thread.Space, default, out _);
+            : _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
         if (result.IsSuccess)
         {
             thread.Inside = owner;
         }
-        _resumes += resumed ? 1UL : 0;
+        Interlocked.Add(ref _resumes, resumed ? 1 : 0);
         area.Published(index) = area.Published(index) with { MayResume = false };
         thread.MayEnterDirectly = true;
+    }
+
+    /// <summary>Undoes an EENTER that the model executed for a thread that was about to enter, and does not now.</summary>
+    private void TakeBack(TracedThread thread)
+    {
+        if (thread.Inside is OpenEnclave owner)
+        {
+            RegisterFile file = new() { Rax = (ulong)EncluLeaf.EEXIT };
+            _ = _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
+            thread.Inside = null;
+        }
     }
 
     /// <summary>
@@ -512,7 +585,7 @@ internal sealed class ProgramMonitor
     private bool GoesOnAfterFault(TracedThread thread, ref UserRegs recovered, in SigInfo info, Recovery how)
     {
         bool isStep = info is { Signal: SIGTRAP, Code: TRAP_TRACE };
-        if (how == Recovery.AtStolen)
+        if (how == Recovery.AtStolen && IsFirst(thread.Space, recovered.Rip))
         {
             // The step was that of the jump, which is none of the program's instructions: on to the one in its place.
             if (!PtraceCalls.GetRegs(thread.Tid, out recovered))
@@ -548,6 +621,8 @@ internal sealed class ProgramMonitor
         return true;
     }
 
+    private static bool IsFirst(AddressSpace space, ulong address) => space.Monitor!.Sites.Any(site => site.Start == address);
+
     /// <summary>Gives a thread that stopped at an offset of the monitor the registers that it had at the ENCLU, or behind it.</summary>
     private bool TryRecover(MonitorArea area, TracedThread thread, int offset, ref UserRegs regs, out Recovery how)
     {
@@ -569,7 +644,7 @@ internal sealed class ProgramMonitor
             site = area.SiteAt(record.Site);
             rule = offset >= MonitorLayout.Code
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
-                : new RecoveryPoint(0, offset % MonitorLayout.RecordSize < MonitorLayout.ThreadLanding ? Recovery.Entered : Recovery.Resumed, 0);
+                : _common.LandingAt(offset);
         }
         bool isZero = (regs.Eflags & Rflags.ZF) != 0;
         how = rule.Kind switch
@@ -586,7 +661,7 @@ internal sealed class ProgramMonitor
         switch (how)
         {
             case Recovery.AtStolen:
-                regs.Rip = site.Start;
+                regs.Rip = site.Start + leaf;
                 return true;
             case Recovery.AtEnclu:
                 break;
@@ -614,14 +689,29 @@ internal sealed class ProgramMonitor
                 (regs.Rax, regs.Rcx) = (record.Leaf, record.Rcx);
                 regs.Eflags = (regs.Eflags & ~Rflags.ZF) | (record.Zero & Rflags.ZF);
                 break;
-            case Recovery.Left:
+            case Recovery.Left or Recovery.LeftAndTold:
+                if (how == Recovery.Left)
+                {
+                    area.Ring(thread.MonitorSlot)?.Publish();
+                }
+                how = Recovery.Left;
                 Leave(record, ref regs);
                 record.Tcs = 0;
                 return true;
-            case Recovery.Entered:
-                Enter(area, record, site, ref regs);
+            case Recovery.Entered or Recovery.EnteredAndTold:
+                if (how == Recovery.Entered)
+                {
+                    area.Ring(thread.MonitorSlot)?.Publish();
+                }
+                how = Recovery.Entered;
+                Enter(area, site, record, ref regs);
                 return true;
-            case Recovery.Resumed:
+            case Recovery.Resumed or Recovery.ResumedAndTold:
+                if (how == Recovery.Resumed)
+                {
+                    area.Ring(thread.MonitorSlot)?.Publish();
+                }
+                how = Recovery.Resumed;
                 Resume(area, record, ref regs);
                 return true;
             default:
@@ -638,14 +728,12 @@ internal sealed class ProgramMonitor
         ref ThreadRecord record = ref area.Thread(slot);
         if (how == Recovery.Taken)
         {
-            GiveBack(area, slot, IndexOf(regs.Rdx));
+            GiveBack(area, slot, MonitorArea.TcsIndex(record.Landing));
         }
         else if (how == Recovery.Based)
         {
-            // RDX is lost where the thread's record names the TCS.
-            bool isInside = record.Tcs > ThreadRecord.Refused;
-            int index = IndexOf(isInside ? record.Tcs : regs.Rdx);
-            if (isInside && thread.Processor.InEnclave)
+            int index = MonitorArea.TcsIndex(record.Landing);
+            if (record.Tcs > ThreadRecord.Refused && thread.Processor.InEnclave)
             {
                 // The model has been told of an ERESUME that loaded nothing: CSSA becomes what it was.
                 _subsystem.Abandon(thread.Processor);
@@ -688,12 +776,10 @@ internal sealed class ProgramMonitor
         }
     }
 
-    private static int IndexOf(ulong tcsRecord) => (int)(tcsRecord & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
-
     /// <summary>What EENTER leaves in the registers.</summary>
-    private static void Enter(MonitorArea area, in ThreadRecord record, MonitorSite site, ref UserRegs regs)
+    private static void Enter(MonitorArea area, MonitorSite site, in ThreadRecord record, ref UserRegs regs)
     {
-        int index = IndexOf(record.Tcs);
+        int index = MonitorArea.TcsIndex(record.Tcs);
         Publication published = area.Published(index);
         (regs.Rax, regs.Rcx, regs.Rdx, regs.Rip) = (area.Tcs(index).Cssa, site.Return, record.Rdx, published.Target);
         (regs.FsBase, regs.GsBase) = (published.FsBase, published.GsBase);
@@ -703,7 +789,7 @@ internal sealed class ProgramMonitor
     /// <summary>What ERESUME leaves in the registers, but those of the extended state and FS and GS, which it loads first.</summary>
     private static void Resume(MonitorArea area, in ThreadRecord record, ref UserRegs regs)
     {
-        int index = IndexOf(record.Tcs);
+        int index = MonitorArea.TcsIndex(record.Tcs);
         GprSgx gpr = default;
         if (area.TryGetTcs(index, out _, out OpenEnclave owner))
         {
@@ -765,26 +851,31 @@ internal sealed class ProgramMonitor
     }
 
     /// <summary>
-    /// Writes a jump over one instruction that other threads may be about to execute. Within eight aligned bytes that is one store; else the
-    /// first byte is a trap while the others change, and every processor has been in the kernel in between.
+    /// Writes a jump over instructions that other threads may be about to execute. Over one of them, within eight aligned bytes, that is one
+    /// store; else there are traps where instructions begin while the other bytes change, and every processor has been in the kernel in between.
     /// </summary>
-    private static bool WriteJump(AddressSpace space, OpenEnclave? owner, ulong address, ulong target)
+    private static bool WriteJump(AddressSpace space, OpenEnclave? owner, ulong address, MonitorSite site)
     {
-        long displacement = (long)(target - (address + JumpLength));
-        if (displacement != (int)displacement)
+        long displacement = (long)(site.Code - (address + MonitorSite.JumpLength));
+        if (displacement != (int)displacement || !MonitorSite.HasTraps((int)displacement, site.Inner))
         {
             return false;
         }
-        Span<byte> jump = stackalloc byte[JumpLength];
-        jump[0] = 0xE9;
+        Span<byte> jump = stackalloc byte[MonitorSite.JumpLength];
+        jump[0] = Jump;
         _ = BitConverter.TryWriteBytes(jump[1..], (int)displacement);
-        return WriteCode(space, owner, address, jump);
+        return WriteCode(space, owner, address, jump, site.Inner);
     }
 
-    private static bool WriteCode(AddressSpace space, OpenEnclave? owner, ulong address, ReadOnlySpan<byte> code)
+    /// <param name="space">The address space.</param>
+    /// <param name="owner">The enclave; null where the code is in none.</param>
+    /// <param name="address">Where.</param>
+    /// <param name="code">A jump, or what it replaced.</param>
+    /// <param name="inner">Where instructions begin in what it replaced, but for the first.</param>
+    private static bool WriteCode(AddressSpace space, OpenEnclave? owner, ulong address, ReadOnlySpan<byte> code, int[] inner)
     {
         int inWord = (int)(address % sizeof(ulong));
-        if (inWord + code.Length <= sizeof(ulong))
+        if (inner.Length == 0 && inWord + code.Length <= sizeof(ulong))
         {
             Span<byte> word = stackalloc byte[sizeof(ulong)];
             if (Read(space, owner, address - (ulong)inWord, word) != word.Length)
@@ -798,9 +889,26 @@ internal sealed class ProgramMonitor
         {
             return Write(space, owner, address, code);
         }
-        ReadOnlySpan<byte> trap = [Trap];
-        return Write(space, owner, address, trap) && Synchronize() && Write(space, owner, address + 1, code[1..]) && Synchronize()
-            && Write(space, owner, address, code[..1]);
+        ReadOnlySpan<byte> trap = [MonitorSite.Trap];
+        int[] beginnings = [0, .. inner];
+        foreach (int at in beginnings)
+        {
+            if (!Write(space, owner, address + (ulong)at, trap))
+            {
+                return false;
+            }
+        }
+        bool isWritten = Synchronize();
+        for (int at = 0; at < code.Length; at++)
+        {
+            isWritten = isWritten && (beginnings.Contains(at) || Write(space, owner, address + (ulong)at, code.Slice(at, 1)));
+        }
+        isWritten = isWritten && Synchronize();
+        foreach (int at in beginnings)
+        {
+            isWritten = isWritten && Write(space, owner, address + (ulong)at, code.Slice(at, 1));
+        }
+        return isWritten;
     }
 
     private static bool Synchronize() => Libc.Syscall(SYS_membarrier, 1 /* MEMBARRIER_CMD_GLOBAL */, 0, 0) == 0;

@@ -3,7 +3,7 @@ namespace SoftSgx.Host.Monitor;
 /// <summary>How a thread that stopped inside the monitor gets back to the ENCLU that it came from, or on from there.</summary>
 internal enum Recovery : byte
 {
-    /// <summary>Nothing was changed. It stands at the instruction that was taken from the site.</summary>
+    /// <summary>Nothing was changed. It stands at an instruction that was taken from the site; the operand is where, counted from the first.</summary>
     AtStolen,
 
     /// <summary>Nothing was changed. It stands at the ENCLU.</summary>
@@ -36,23 +36,35 @@ internal enum Recovery : byte
     /// <summary>RSI too.</summary>
     SavedRsi,
 
-    /// <summary>As <see cref="SavedRdx"/>, and the TCS in RDX may have been taken, but the thread is not inside.</summary>
+    /// <summary>As <see cref="SavedRdx"/>, and the TCS may have been taken whose landing the record names, but the thread is not inside.</summary>
     Taken,
 
     /// <summary>With the zero flag set as <see cref="Entered"/>, else as <see cref="Taken"/>.</summary>
     EnteredIfZero,
 
-    /// <summary>EENTER has happened: RDX and flags are in the record, all else of the program's is in its place.</summary>
+    /// <summary>
+    /// EENTER has happened: RDX, the site, the TCS and flags are in the record, all else of the program's is in its place. In a traced run its event
+    /// is written, and still to be published.
+    /// </summary>
     Entered,
 
+    /// <summary>As <see cref="Entered"/>, with the event published.</summary>
+    EnteredAndTold,
+
     /// <summary>
-    /// As <see cref="Taken"/>, but TCS and bases of FS and GS are in the record, and RBX was the TCS. If the thread is inside already, it is not
+    /// As <see cref="Taken"/>, and the bases of FS and GS are in the record, and RBX was the TCS. If the thread is inside already, it is not
     /// any more: nothing was loaded.
     /// </summary>
     Based,
 
-    /// <summary>ERESUME has happened, and the extended state is loaded; RIP and RFLAGS are in the record, all else in the SSA frame.</summary>
+    /// <summary>
+    /// ERESUME has happened, and the extended state is loaded; RIP and RFLAGS are in the record, all else in the SSA frame. In a traced run
+    /// its event is written, and still to be published.
+    /// </summary>
     Resumed,
+
+    /// <summary>As <see cref="Resumed"/>, with the event published.</summary>
+    ResumedAndTold,
 
     /// <summary>RDX and RSI are the program's, RAX is the leaf, RCX and flags are in the record.</summary>
     Asking,
@@ -66,12 +78,18 @@ internal enum Recovery : byte
     /// <summary>With the zero flag set as <see cref="Left"/>, else as <see cref="SavedRsi"/>.</summary>
     LeftIfZero,
 
-    /// <summary>EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record.</summary>
+    /// <summary>
+    /// EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record. In a traced run its event is written, and still to
+    /// be published.
+    /// </summary>
     Left,
+
+    /// <summary>As <see cref="Left"/>, with the event published.</summary>
+    LeftAndTold,
 }
 
 /// <summary>From an offset on, how to recover.</summary>
 /// <param name="Offset">Offset of the first instruction that the rule is for, from the beginning of the code.</param>
 /// <param name="Kind">The rule.</param>
-/// <param name="Operand">The leaf, or what to add to RCX.</param>
+/// <param name="Operand">The leaf, what to add to RCX, or where an instruction was.</param>
 internal readonly record struct RecoveryPoint(int Offset, Recovery Kind, int Operand);

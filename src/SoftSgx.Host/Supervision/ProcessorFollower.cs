@@ -27,6 +27,9 @@ internal sealed unsafe class ProcessorFollower
 
     private const int MaskWords = 16;
 
+    /// <summary>Calls under way by which threads ask for or set processors, and threads that are being kept, of all tracers.</summary>
+    private static int s_affinityCalls, s_keeping;
+
     private readonly ulong[] _allowed = new ulong[MaskWords];
     private readonly ulong[] _kept = new ulong[MaskWords];
     private volatile int _current = -1;
@@ -35,7 +38,8 @@ internal sealed unsafe class ProcessorFollower
     {
         fixed (ulong* mask = _allowed)
         {
-            _ = Libc.SchedGetAffinity(0, MaskWords * sizeof(ulong), mask);
+            // Of our first thread: nobody moves that one, and others may have been made by one that was moved.
+            _ = Libc.SchedGetAffinity(Libc.GetPid(), MaskWords * sizeof(ulong), mask);
         }
     }
 
@@ -59,20 +63,42 @@ internal sealed unsafe class ProcessorFollower
         MoveTo(processor);
     }
 
-    /// <summary>Calls under way by which the program's threads ask for or set processors.</summary>
-    internal int AffinityCalls { get; set; }
+    /// <summary>A thread asks for or sets a thread's processors: nobody is kept from now on, and nobody is any more.</summary>
+    internal static void BeginAffinityCall()
+    {
+        Interlocked.Increment(ref s_affinityCalls);
+        SpinWait spin = default;
+        while (Volatile.Read(ref s_keeping) != 0)
+        {
+            spin.SpinOnce(); // another tracer wakes a thread
+        }
+    }
+
+    /// <summary>Its call is over.</summary>
+    internal static void EndAffinityCall() => Interlocked.Decrement(ref s_affinityCalls);
 
     /// <summary>Keeps a stopped thread on the supervisor's processor if it was there last, until <see cref="Release"/>.</summary>
     internal bool TryKeep(TracedThread thread)
     {
-        if (thread.Seen.Processor != _current || AffinityCalls != 0)
+        if (thread.Seen.Processor != _current)
         {
             return false;
         }
+        Interlocked.Increment(ref s_keeping);
+        bool isKept = Volatile.Read(ref s_affinityCalls) == 0 && TryPin(thread.Tid);
+        if (!isKept)
+        {
+            Interlocked.Decrement(ref s_keeping);
+        }
+        return isKept;
+    }
+
+    private bool TryPin(int tid)
+    {
         int count = 0;
         fixed (ulong* mask = _kept)
         {
-            if (Libc.SchedGetAffinity(thread.Tid, MaskWords * sizeof(ulong), mask) != 0)
+            if (Libc.SchedGetAffinity(tid, MaskWords * sizeof(ulong), mask) != 0)
             {
                 return false;
             }
@@ -81,7 +107,7 @@ internal sealed unsafe class ProcessorFollower
                 count += BitOperations.PopCount(mask[i]);
             }
         }
-        return count > 1 && Pin(thread.Tid, _current);
+        return count > 1 && Pin(tid, _current);
     }
 
     /// <summary>The thread that was kept, and goes on, may run where it could before.</summary>
@@ -91,6 +117,7 @@ internal sealed unsafe class ProcessorFollower
         {
             _ = Libc.SchedSetAffinity(thread.Tid, MaskWords * sizeof(ulong), mask);
         }
+        Interlocked.Decrement(ref s_keeping);
     }
 
     /// <summary>A new thread may run where its parent may, which has just made it, perhaps before it was released.</summary>

@@ -294,12 +294,18 @@ static int orphan(void)
 /* A child that stops and is continued; all of it seen by its parent. */
 static int stop_and_continue(void)
 {
-	pid_t pid = fork();
-	int status;
+	int seen[2], status;
+	char byte = 0;
+	pid_t pid;
 
+	if (pipe(seen))
+		fail("pipe");
+	pid = fork();
 	if (!pid) {
 		raise(SIGSTOP);
-		raise(SIGTSTP);
+		/* Another stop takes back what WCONTINUED would report. */
+		if (read(seen[0], &byte, 1) == 1)
+			raise(SIGTSTP);
 		_exit(4);
 	}
 	waitpid(pid, &status, WUNTRACED);
@@ -307,6 +313,8 @@ static int stop_and_continue(void)
 	kill(pid, SIGCONT);
 	waitpid(pid, &status, WCONTINUED);
 	printf("continued %d\n", WIFCONTINUED(status) != 0);
+	if (write(seen[1], &byte, 1) != 1)
+		fail("write");
 	waitpid(pid, &status, WUNTRACED);
 	printf("stopped by %d\n", WIFSTOPPED(status) ? WSTOPSIG(status) : -1);
 	kill(pid, SIGCONT);
