@@ -37,19 +37,35 @@ public sealed partial class SgxSubsystem
     {
         ArgumentNullException.ThrowIfNull(logical);
         enclave = logical.InEnclave ? _inside.GetValueOrDefault(logical) : enclave;
-        if (Trace is not { } trace || !trace.Wants(TraceKinds.Enclu))
-        {
-            return Execute(enclave, logical, ref registers, space, xsave, out outcome);
-        }
+        return Execute(enclave, logical, ref registers, space, xsave, isLoaded: false, out outcome);
+    }
 
-        RegisterFile before = registers;
-        LeafResult result = Execute(enclave, logical, ref registers, space, xsave, out outcome);
-        lock (enclave?.Lock ?? _nobody)
-        {
-            TransitionTrace.Executed(trace, Processor, enclave, in before, in registers, space, in result, outcome);
-        }
+    /// <summary>Takes note of an ERESUME that the host did itself, see <see cref="EResume.Adopt"/>; pages that are out are loaded.</summary>
+    /// <param name="enclave">The enclave.</param>
+    /// <param name="logical">The logical processor, to the model still outside of enclaves.</param>
+    /// <param name="registers">Its registers at the ENCLU.</param>
+    /// <param name="space">Its page tables.</param>
+    public LeafResult AdoptResumption(Enclave enclave, LogicalProcessor logical, in RegisterFile registers, IProcessAddressSpace space)
+    {
+        ArgumentNullException.ThrowIfNull(logical);
+        RegisterFile unused = registers with { Rax = (ulong)EncluLeaf.ERESUME };
+        return ExecuteUntraced(enclave, logical, ref unused, space, default, isLoaded: true, out _);
+    }
 
-        return result;
+    /// <summary>What an ERESUME would need now, see <see cref="ResumptionPoint.TryDescribe"/>. Pages that are out are not loaded.</summary>
+    /// <param name="enclave">The enclave.</param>
+    /// <param name="logical">A logical processor outside of enclaves.</param>
+    /// <param name="tcsAddress">Linear address of the TCS.</param>
+    /// <param name="space">The page tables.</param>
+    /// <param name="point">What ERESUME would need.</param>
+    public bool TryDescribeResumption(Enclave enclave, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out ResumptionPoint point)
+    {
+        ArgumentNullException.ThrowIfNull(enclave);
+        lock (enclave.Lock)
+        {
+            point = default;
+            return !enclave.IsDead && ResumptionPoint.TryDescribe(Processor, logical, tcsAddress, space, out point);
+        }
     }
 
     /// <summary>Executes a leaf of ENCLU that a thread has executed itself: as <see cref="ExecuteEnclu"/>, and a trace has been told already.</summary>
@@ -61,7 +77,7 @@ public sealed partial class SgxSubsystem
     public LeafResult CatchUp(Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, IProcessAddressSpace space)
     {
         ArgumentNullException.ThrowIfNull(logical);
-        return Execute(enclave, logical, ref registers, space, default, out _);
+        return ExecuteUntraced(enclave, logical, ref registers, space, default, isLoaded: false, out _);
     }
 
     private LeafResult Execute(
@@ -70,6 +86,31 @@ public sealed partial class SgxSubsystem
         ref RegisterFile registers,
         IProcessAddressSpace space,
         Span<byte> xsave,
+        bool isLoaded,
+        out FaultOutcome outcome)
+    {
+        if (Trace is not { } trace || !trace.Wants(TraceKinds.Enclu))
+        {
+            return ExecuteUntraced(enclave, logical, ref registers, space, xsave, isLoaded, out outcome);
+        }
+
+        RegisterFile before = registers;
+        LeafResult result = ExecuteUntraced(enclave, logical, ref registers, space, xsave, isLoaded, out outcome);
+        lock (enclave?.Lock ?? _nobody)
+        {
+            TransitionTrace.Executed(trace, Processor, enclave, in before, in registers, space, in result, outcome);
+        }
+
+        return result;
+    }
+
+    private LeafResult ExecuteUntraced(
+        Enclave? enclave,
+        LogicalProcessor logical,
+        ref RegisterFile registers,
+        IProcessAddressSpace space,
+        Span<byte> xsave,
+        bool isLoaded,
         out FaultOutcome outcome)
     {
         outcome = FaultOutcome.Forbidden; // no mapping of an enclave
@@ -80,7 +121,7 @@ public sealed partial class SgxSubsystem
 
         while (true)
         {
-            LeafResult result = ExecuteOnce(enclave, logical, ref registers, space, xsave);
+            LeafResult result = ExecuteOnce(enclave, logical, ref registers, space, xsave, isLoaded);
             if (result.Status != LeafStatus.Fault || result.Fault.Kind != ExceptionVector.PF)
             {
                 return result;
@@ -178,14 +219,16 @@ public sealed partial class SgxSubsystem
         => (mapping & ((error & PageFaultError.Write) != 0 ? PageProtection.Write : PageProtection.Access)) != 0;
 
     private LeafResult ExecuteOnce(
-        Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, ILinearAddressSpace space, Span<byte> xsave)
+        Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, ILinearAddressSpace space, Span<byte> xsave, bool isLoaded)
     {
         lock (enclave.Lock)
         {
             bool wasInside = logical.InEnclave;
             EncluLeaf leaf = (EncluLeaf)(uint)registers.Rax;
             ulong operand = registers.Rcx;
-            LeafResult result = Enclu.Execute(Processor, logical, ref registers, space, xsave);
+            LeafResult result = isLoaded
+                ? EResume.Adopt(Processor, logical, in registers, space)
+                : Enclu.Execute(Processor, logical, ref registers, space, xsave);
             if (result.IsSuccess && leaf is EncluLeaf.EACCEPT or EncluLeaf.EACCEPTCOPY)
             {
                 enclave.OnAccepted(operand);

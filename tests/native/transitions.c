@@ -346,6 +346,101 @@ static void signals(int vdso)
 	expect(misplaced, 0, "%s: where handlers find the program", name);
 }
 
+/* ---- resumptions ------------------------------------------------------- */
+
+static struct test_wait held;
+static pthread_t holder;
+static volatile unsigned int interrupts;
+static volatile unsigned long probe_at;	/* 0: none is asked for */
+static int probe_fd;
+
+static enum test_ecall hold_state(void)
+{
+	return __builtin_cpu_supports("avx") ? TEST_HOLD_STATE_AVX : TEST_HOLD_STATE;
+}
+
+/* All registers in use inside, until held.leave. */
+static uint64_t hold(unsigned int thread, int vdso)
+{
+	struct transit t = {
+		.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+		.rdi = hold_state(), .rsi = (uint64_t)&held, .flags = 0x202,
+	};
+	uint64_t result = 0;
+
+	if (vdso)
+		return test_call(&e, thread, hold_state(), (uint64_t)&held, 0, &result) ?
+		       result : 0;
+	transit(&t);
+	return t.rdi;
+}
+
+static void on_interrupt(int signal)
+{
+	int error = errno;
+
+	(void)signal;
+	if (probe_at) {
+		held.leave = 1;
+		ioctl(probe_fd, 0xa4f0, probe_at);
+	}
+	errno = error;
+	interrupts++;
+}
+
+static void *interrupt(void *argument)
+{
+	unsigned int times = *(unsigned int *)argument;
+
+	while (!held.inside)
+		sched_yield();
+	while (times--) {
+		unsigned int before = interrupts;
+
+		pthread_kill(holder, SIGUSR2);
+		while (interrupts == before)
+			sched_yield();
+		for (volatile int spin = chance() % 300; spin > 0; spin--)
+			;
+	}
+	held.leave = 1;
+	return NULL;
+}
+
+/* As hold(), interrupted so often; true if every register survived. */
+static int interrupted(unsigned int thread, int vdso, unsigned int times)
+{
+	pthread_t other;
+	uint64_t result;
+
+	memset(&held, 0, sizeof(held));
+	holder = pthread_self();
+	if (pthread_create(&other, NULL, interrupt, &times))
+		give_up("pthread_create");
+	result = hold(thread, vdso);
+	pthread_join(other, NULL);
+	return result == TEST_MAGIC;
+}
+
+static void resumptions(int vdso)
+{
+	const char *name = vdso ? "vDSO" : "own ENCLU";
+	unsigned int thread = fresh_thread(&e), wrong = 0;
+
+	signal(SIGUSR2, on_interrupt);
+	interrupts = 0;
+	report.flaw = NULL;
+	for (int i = 0; i < 100; i++) {
+		wrong += !interrupted(thread, vdso, 20);
+		one_transit(thread, &ways[0]);	/* CSSA is 0 again */
+	}
+	expect(interrupts, 2000, "%s: interrupted", name);
+	expect(wrong, 0, "%s: registers of what is resumed", name);
+	expect_true(!report.flaw, "%s: entries after resumptions", name);
+}
+
+/* ---- what is told, and to whom ------------------------------------------ */
+
 /*
  * Random calls whose transitions are the same in every run: "story SEED", to
  * compare what is told of them. Each thread has a TCS of its own, and does its
@@ -476,25 +571,31 @@ static void withdrawn(void)
 	expect(misplaced, 0, "withdrawn: where handlers find the program");
 }
 
+/* ---- every instruction ------------------------------------------------- */
+
 /*
  * A signal at every instruction of whatever does transitions without a trap,
  * one after the other: "probe", under softsgx run --probe-monitor.
  */
-enum probed { PROBE_VDSO, PROBE_OWN, PROBE_SHORT };
+enum probed { PROBE_VDSO, PROBE_OWN, PROBE_SHORT, PROBE_VDSO_RESUME, PROBE_OWN_RESUME };
 
 static void probe(enum probed probed)
 {
-	static const char *const names[] = { "vDSO", "own ENCLU", "short" };
+	static const char *const names[] = {
+		"vDSO", "own ENCLU", "short", "ERESUME, vDSO", "ERESUME, own ENCLU",
+	};
 	const char *name = names[probed];
+	int resume = probed == PROBE_VDSO_RESUME || probed == PROBE_OWN_RESUME;
 	unsigned int thread = fresh_thread(&e), wrong = 0, at;
 	struct sigaction action = {
 		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
 	};
 	uint64_t result;
-	/* Of no enclave: a call on one that runs would send the next entry to the supervisor. */
-	int fd = open("/dev/sgx_enclave", O_RDWR);
 
+	/* Of no enclave: a call on one that runs would send the next entry to the supervisor. */
+	probe_fd = open("/dev/sgx_enclave", O_RDWR);
 	sigaction(SIGUSR1, &action, NULL);
+	signal(SIGUSR2, on_interrupt);
 	find_foreign();
 	report.flaw = NULL;
 	misplaced = 0;
@@ -503,20 +604,25 @@ static void probe(enum probed probed)
 			one_transit(thread, &ways[0]), one_short_exit(thread),
 			test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
 		handled = 0;
-		ioctl(fd, 0xa4f0, (unsigned long)at);
+		probe_at = at;
+		if (resume)	/* asked for by the handler of the first signal */
+			wrong += !interrupted(thread, probed == PROBE_VDSO_RESUME, 1);
+		else
+			ioctl(probe_fd, 0xa4f0, (unsigned long)at);
+		probe_at = 0;
 		if (probed == PROBE_VDSO)
 			wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
 				 result != TEST_MAGIC;
 		else if (probed == PROBE_OWN)
 			one_transit(thread, &ways[0]);
-		else
+		else if (probed == PROBE_SHORT)
 			one_short_exit(thread);
 		if (!handled)
 			break;
 		errno = 0;
 	}
-	close(fd);
-	printf("# %u instructions\n# %u ECALLs\n", at - 1, 7 * at);
+	close(probe_fd);
+	printf("# %u instructions\n# %u ECALLs\n", at - 1, 10 * at);
 	if (report.flaw)
 		printf("# %s: %#llx, not %#llx\n", report.flaw,
 		       (unsigned long long)report.got,
@@ -657,7 +763,7 @@ static void vandals(void)
 
 int main(int argc, char **argv)
 {
-	struct enclave_options options = { .threads = 48 };
+	struct enclave_options options = { .threads = 48, .xfrm = SGX_XFRM_AVX };
 	uint64_t result;
 
 	if (argc > 1 && !strcmp(argv[1], "killed")) {
@@ -669,6 +775,8 @@ int main(int argc, char **argv)
 		probe(PROBE_VDSO);
 		probe(PROBE_OWN);
 		probe(PROBE_SHORT);
+		probe(PROBE_VDSO_RESUME);
+		probe(PROBE_OWN_RESUME);
 		return done();
 	}
 	if (argc > 1 && !strcmp(argv[1], "live")) {	/* some calls, then wait for input */
@@ -691,6 +799,8 @@ int main(int argc, char **argv)
 	one_tcs();
 	signals(1);
 	signals(0);
+	resumptions(1);
+	resumptions(0);
 	single_steps();
 	forks();
 	vandals();

@@ -45,7 +45,7 @@ internal sealed record StatsDocument(
 
 /// <summary><see cref="TransitionStatistics"/>, and rates over the whole run.</summary>
 internal sealed record StatsTransitions(
-    StatsEntries Entries, StatsExits Exits, long AsynchronousExits, long Resumes, long PatchedSites)
+    StatsEntries Entries, StatsExits Exits, long AsynchronousExits, long Resumes, long DirectResumes, long PatchedSites)
 {
     internal static StatsTransitions Of(TransitionStatistics run, double seconds)
     {
@@ -55,6 +55,7 @@ internal sealed record StatsTransitions(
             new StatsExits(run.ExitsBySite, run.TrappedExits, seconds > 0 ? exits / seconds : 0),
             run.AsynchronousExits,
             run.Resumes,
+            run.DirectResumes,
             run.PatchedSites);
     }
 }

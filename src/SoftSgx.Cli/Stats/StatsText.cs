@@ -22,7 +22,7 @@ internal static class StatsText
         StatsExits exits = transitions.Exits;
         Item(text, "entries", $"{entries.Total:N0}{(entries.Total > 0 ? Format($": vDSO {entries.Vdso:N0}, patched ENCLUs {entries.Site:N0}, by the supervisor {entries.Trap:N0}; {entries.PerSecond:N0} a second") : "")}");
         Item(text, "exits", $"{exits.Total:N0}{(exits.Total > 0 ? Format($": patched ENCLUs {exits.Site:N0}, by the supervisor {exits.Trap:N0}; {exits.PerSecond:N0} a second") : "")}");
-        Item(text, "interrupted", $"{transitions.AsynchronousExits:N0} asynchronous exits, {transitions.Resumes:N0} ERESUMEs; {transitions.PatchedSites:N0} ENCLUs patched");
+        Item(text, "interrupted", $"{transitions.AsynchronousExits:N0} asynchronous exits, {transitions.Resumes:N0} ERESUMEs, {transitions.DirectResumes:N0} of them without a trap; {transitions.PatchedSites:N0} ENCLUs patched");
         Item(text, "EPC", $"{ByteSize.Format(run.Epc.Bytes)}, {run.Epc.Pages:N0} pages: {string.Join(", ", run.Epc.Sections.Select(static section => $"{ByteSize.Format(section.Bytes)} on node {section.Node}"))}");
         if (run.Epc.PoisonedPages.Count > 0)
         {

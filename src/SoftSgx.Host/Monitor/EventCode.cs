@@ -27,7 +27,7 @@ internal sealed class EventCode(MonitorAssembler monitor)
         _a.jae(full);
     }
 
-    /// <summary>Writes the event of a leaf, whose AEP, TCS and site are in the thread's record.</summary>
+    /// <summary>Writes the event of a leaf, whose AEP, site and TCS are in the thread's record: before an entry, the TCS's landing.</summary>
     internal void Write(int leaf)
     {
         const int RingOfRecord = MonitorLayout.RingSize / MonitorLayout.RecordSize;
@@ -56,11 +56,11 @@ internal sealed class EventCode(MonitorAssembler monitor)
         _a.mov(al, __byte_ptr[rax + SiteRecord.AtEntryCounter]);
         _a.mov(__byte_ptr[rdx + RingEvent.AtWay], al);
         _a.mov(__byte_ptr[rdx + RingEvent.AtLeaf], leaf);
-        _a.mov(rax, __qword_ptr[rcx + ThreadRecord.AtTcs]);
+        _a.mov(rax, __qword_ptr[rcx + (leaf == EEXIT ? ThreadRecord.AtTcs : ThreadRecord.AtLanding)]);
         _a.mov(__word_ptr[rdx + RingEvent.AtTcs], ax);
         if (leaf == EENTER)
         {
-            _a.mov(eax, __dword_ptr[rax + TcsRecord.AtCssa]);
+            _a.mov(eax, __dword_ptr[rax + (TcsRecord.AtCssa - MonitorCode.ToLanding)]);
             _a.mov(__dword_ptr[rdx + RingEvent.AtCssa], eax);
         }
     }

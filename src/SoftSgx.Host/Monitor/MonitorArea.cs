@@ -36,6 +36,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     private readonly HashSet<ulong> _seen = [];
     private readonly TracedThread?[] _threads = new TracedThread?[MonitorLayout.RecordCount];
     private readonly (ulong Address, OpenEnclave Owner)[] _tcss = new (ulong, OpenEnclave)[MonitorLayout.RecordCount];
+    private readonly Publication[] _published = new Publication[MonitorLayout.RecordCount];
     private int _end;
     private int _references = 1;
 
@@ -351,7 +352,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     internal int TakeOver(int slot)
     {
         ulong tcs = Volatile.Read(ref Thread(slot).Tcs);
-        if (tcs <= ThreadRecord.Occupied)
+        if (tcs <= ThreadRecord.Refused)
         {
             return -1;
         }
@@ -372,6 +373,18 @@ internal sealed unsafe class MonitorArea : IDisposable
         return IsOwner(state, slot) && Interlocked.CompareExchange(ref Tcs(index).State, TcsRecord.Withheld, state) == state;
     }
 
+    /// <summary>What was published of a TCS last.</summary>
+    internal ref Publication Published(int index) => ref _published[index];
+
+    /// <summary>True if a thread has resumed by a TCS since it was published: CSSA is one less than the model knows.</summary>
+    internal bool IsResumed(int index) => _published[index].MayResume && Volatile.Read(ref Tcs(index).Resume) == 0;
+
+    /// <summary>
+    /// Of a thread from which a TCS was taken: true if its entry counts already; else it will not, and the thread turns to the supervisor.
+    /// </summary>
+    internal bool HasEntered(int slot) =>
+        Interlocked.CompareExchange(ref Thread(slot).Tcs, ThreadRecord.Refused, 0) > ThreadRecord.Refused;
+
     internal static bool IsOwner(ulong state, int slot) =>
         state > TcsRecord.Ready && (state & (MonitorLayout.Alignment - 1)) == (ulong)(slot * MonitorLayout.RecordSize);
 
@@ -387,6 +400,14 @@ internal sealed unsafe class MonitorArea : IDisposable
             *(int*)(landing + 2) = ToRecord + TcsRecord.AtCssa - 6;
             (landing[6], landing[7]) = (0xFF, 0x25);
             *(int*)(landing + 8) = ToRecord + TcsRecord.AtEntry - 12;
+
+            // mov rcx, [rip → RCX]; jmp [rip → target]
+            landing += MonitorLayout.ThreadLanding;
+            const int ToThread = MonitorLayout.Threads - MonitorLayout.Landings - MonitorLayout.ThreadLanding;
+            (landing[0], landing[1], landing[2]) = (0x48, 0x8B, 0x0D);
+            *(int*)(landing + 3) = ToThread + ThreadRecord.AtRcx - 7;
+            (landing[7], landing[8]) = (0xFF, 0x25);
+            *(int*)(landing + 9) = ToThread + ThreadRecord.AtTarget - 13;
         }
         _common.Bytes.CopyTo(new Span<byte>(_memory + MonitorLayout.Code, MonitorLayout.Size - MonitorLayout.Code));
         _end = MonitorLayout.Code + _common.Bytes.Length;
@@ -519,15 +540,24 @@ internal sealed unsafe class MonitorArea : IDisposable
     }
 }
 
+/// <summary>What the supervisor relies upon of what it wrote to a TCS's record, which the program can change.</summary>
+/// <param name="Target">The entry point.</param>
+/// <param name="FsBase">Base of FS after EENTER.</param>
+/// <param name="GsBase">Base of GS after EENTER.</param>
+/// <param name="Resume">Address of GPRSGX of the frame that ERESUME loads.</param>
+/// <param name="MayResume">A thread may resume by it, or has done so and the model has not been told.</param>
+internal readonly record struct Publication(ulong Target, ulong FsBase, ulong GsBase, ulong Resume, bool MayResume);
+
 /// <summary>Transitions that needed no supervisor.</summary>
 /// <param name="EntriesByVdso">Entries through the vDSO.</param>
 /// <param name="EntriesBySite">Entries by patched sites.</param>
 /// <param name="Exits">Exits by patched sites.</param>
-internal readonly record struct TransitionCounts(ulong EntriesByVdso, ulong EntriesBySite, ulong Exits)
+/// <param name="Resumes">ERESUMEs.</param>
+internal readonly record struct TransitionCounts(ulong EntriesByVdso, ulong EntriesBySite, ulong Exits, ulong Resumes)
 {
     internal TransitionCounts Plus(in ThreadRecord record) =>
-        new(EntriesByVdso + record.EntriesByVdso, EntriesBySite + record.EntriesBySite, Exits + record.Exits);
+        new(EntriesByVdso + record.EntriesByVdso, EntriesBySite + record.EntriesBySite, Exits + record.Exits, Resumes);
 
     internal TransitionCounts Plus(in TransitionCounts other) =>
-        new(EntriesByVdso + other.EntriesByVdso, EntriesBySite + other.EntriesBySite, Exits + other.Exits);
+        new(EntriesByVdso + other.EntriesByVdso, EntriesBySite + other.EntriesBySite, Exits + other.Exits, Resumes + other.Resumes);
 }

@@ -6,6 +6,7 @@ namespace SoftSgx.Host.Monitor;
 /// 0x00000  thread records, 128 bytes each; the first one holds constants     readable and writable
 /// 0x10000  TCS records, 128 bytes each, found by the TCS's address
 /// 0x20000  one landing for each TCS record: RAX = CSSA, jump to the entry    readable and executable
+///          behind it one for the thread record of the same number: RCX, jump to where ERESUME goes
 /// 0x30000  what all sites share, then the sites' own code
 /// 0x40000  in a traced run: one ring control for each thread record          readable and writable, in the first view only
 /// 0x50000  then the rings of events, 16 KiB each
@@ -16,6 +17,9 @@ namespace SoftSgx.Host.Monitor;
 internal static class MonitorLayout
 {
     internal const int Threads = 0, Tcss = 0x10000, Landings = 0x20000, Code = 0x30000, Size = 0x40000;
+
+    /// <summary>Offset of the landing of a thread from that of the TCS of the same number.</summary>
+    internal const int ThreadLanding = RecordSize / 2;
 
     /// <summary>Bytes that are writable in the program.</summary>
     internal const int DataSize = Landings;

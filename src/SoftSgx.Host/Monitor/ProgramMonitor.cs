@@ -38,13 +38,16 @@ internal sealed class ProgramMonitor
     private const int MaximumCallTraps = 32;
 
 
+    /// <summary>What of the extended state the monitor loads: x87, SSE, AVX and AVX-512. The rest concerns more than the thread's registers.</summary>
+    private const ulong PlainState = 0xE7;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly MonitorCode _common;
     private readonly TransitionLog? _log;
     private readonly List<AddressSpace> _spaces = [];
     private TransitionCounts _ended;
-    private long _patchedSites;
+    private long _patchedSites, _resumes;
 
     /// <param name="subsystem">The model.</param>
     /// <param name="image">What programs get mapped.</param>
@@ -73,7 +76,7 @@ internal sealed class ProgramMonitor
             {
                 counts = counts.Plus(space.Monitor!.Counts());
             }
-            return counts;
+            return counts with { Resumes = (ulong)Interlocked.Read(ref _resumes) };
         }
     }
 
@@ -152,6 +155,7 @@ internal sealed class ProgramMonitor
     {
         if (space.Monitor is MonitorArea area)
         {
+            Withdraw(space);
             _ended = _ended.Plus(area.Counts());
             _spaces.Remove(space);
             area.Dispose();
@@ -165,33 +169,29 @@ internal sealed class ProgramMonitor
     /// A thread stopped: brings it out of the monitor, and the model up to date. True if the stop was the monitor's own affair and the thread
     /// goes on.
     /// </summary>
-    internal bool OnStop(TracedThread thread, WaitStatus status)
+    internal bool OnStop(TracedThread thread, WaitStatus status, ref SignalStop stop)
     {
         if (thread.MonitorSlot == 0 || thread.Space.Monitor is not MonitorArea area)
         {
             return false;
         }
+        thread.NoteReturn();
         bool isSignal = status is { Event: 0, IsSyscallStop: false };
         if (isSignal || status.Event == PTRACE_EVENT_STOP)
         {
-            if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
+            if (!stop.TryGetRegs())
             {
                 return false;
             }
-            SigInfo info = default;
-            bool isForced = isSignal && PtraceCalls.GetSigInfo(thread.Tid, out info) && info.IsSynchronousFault;
-            if (area.TryLocate(regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
-                && TryRecover(area, thread.MonitorSlot, offset, ref regs, out Recovery how))
+            bool isForced = isSignal && stop.MayBeFault && stop.TryGetInfo() && stop.Info.IsSynchronousFault;
+            if (area.TryLocate(stop.Regs.Rip, out _, out int offset) && offset >= MonitorLayout.Landings
+                && TryRecover(area, thread, offset, ref stop.Regs, out Recovery how))
             {
-                if (how is Recovery.Taken or Recovery.Based && thread.Processor.InEnclave)
+                if (isForced && (how != Recovery.AtStolen || stop.Info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
                 {
-                    TakeBack(thread);
+                    return GoesOnAfterFault(thread, ref stop.Regs, stop.Info, how);
                 }
-                if (isForced && (how != Recovery.AtStolen || info is { Signal: SIGTRAP, Code: TRAP_TRACE }))
-                {
-                    return GoesOnAfterFault(thread, regs, info, how);
-                }
-                _ = PtraceCalls.SetRegs(thread.Tid, regs);
+                _ = PtraceCalls.SetRegs(thread.Tid, stop.Regs);
             }
         }
         AdoptIfInside(thread);
@@ -209,7 +209,7 @@ internal sealed class ProgramMonitor
         {
             return false;
         }
-        _ = TryRecover(area, thread.MonitorSlot, offset - 1, ref regs, out _);
+        _ = TryRecover(area, thread, offset - 1, ref regs, out _);
         site = found;
         return true;
     }
@@ -225,8 +225,13 @@ internal sealed class ProgramMonitor
             return;
         }
         OpenEnclave owner = mapping.Owner;
-        if (!MayDoWithout(space, owner) || !area.TryAttach(thread)
-            || !_subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry))
+        if (!MayDoWithout(space, owner) || !area.TryAttach(thread))
+        {
+            return;
+        }
+        bool enters = _subsystem.TryDescribeEntry(owner.Enclave, thread.Processor, tcs, space, out EntryPoint entry);
+        bool resumes = _subsystem.TryDescribeResumption(owner.Enclave, thread.Processor, tcs, space, out ResumptionPoint point) && (point.Xfrm & ~PlainState) == 0;
+        if (!enters && !resumes)
         {
             return;
         }
@@ -239,6 +244,8 @@ internal sealed class ProgramMonitor
         if (record.State == TcsRecord.Withheld)
         {
             (record.Gpr, record.FsBase, record.GsBase, record.Entry, record.Cssa) = (entry.Gpr, entry.FsBase, entry.GsBase, entry.Target, entry.Cssa);
+            (record.Resume, record.Xsave, record.Xfrm, record.NotXfrm, record.ResumedCssa) = resumes ? (point.Gpr, point.Xsave, point.Xfrm, ~point.Xfrm, point.Cssa) : default;
+            area.Published(index) = new Publication(entry.Target, entry.FsBase, entry.GsBase, record.Resume, resumes);
             record.Key = tcs;
             area.Name(index, tcs, owner.Enclave);
             Volatile.Write(ref record.State, TcsRecord.Ready);
@@ -253,7 +260,7 @@ internal sealed class ProgramMonitor
             int index = area.Place(tcs, mapping.Owner, space.Enclaves);
             if (index >= 0)
             {
-                Withdraw(area, index);
+                Withdraw(space, index);
             }
         }
     }
@@ -263,26 +270,27 @@ internal sealed class ProgramMonitor
     {
         foreach (AddressSpace space in _spaces)
         {
-            Withdraw(space.Monitor!, owner);
+            Withdraw(space, owner);
         }
     }
 
     /// <summary>The same for all enclaves in an address space.</summary>
     internal void Withdraw(AddressSpace space)
     {
-        if (space.Monitor is MonitorArea area)
+        if (space.Monitor is not null)
         {
-            Withdraw(area, owner: null);
+            Withdraw(space, owner: null);
         }
     }
 
-    private void Withdraw(MonitorArea area, OpenEnclave? owner)
+    private void Withdraw(AddressSpace space, OpenEnclave? owner)
     {
+        MonitorArea area = space.Monitor!;
         for (int i = 0; i < MonitorLayout.RecordCount; i++)
         {
             if (area.TryGetTcs(i, out _, out OpenEnclave other) && (owner is null || ReferenceEquals(other, owner)))
             {
-                Withdraw(area, i);
+                Withdraw(space, i);
             }
         }
     }
@@ -418,8 +426,9 @@ internal sealed class ProgramMonitor
     }
 
     // Threads enter and leave meanwhile: whoever has the TCS at the moment that it is taken away is the one who is inside.
-    private void Withdraw(MonitorArea area, int index)
+    private void Withdraw(AddressSpace space, int index)
     {
+        MonitorArea area = space.Monitor!;
         ref TcsRecord record = ref area.Tcs(index);
         ulong state = Volatile.Read(ref record.State);
         while (state != TcsRecord.Withheld)
@@ -427,9 +436,14 @@ internal sealed class ProgramMonitor
             ulong seen = Interlocked.CompareExchange(ref record.State, TcsRecord.Withheld, state);
             if (seen == state)
             {
-                if (area.ThreadOf(state) is TracedThread thread && MonitorArea.IsOwner(state, thread.MonitorSlot))
+                if (state != TcsRecord.Ready && area.ThreadOf(state) is TracedThread thread && MonitorArea.IsOwner(state, thread.MonitorSlot)
+                    && area.HasEntered(thread.MonitorSlot))
                 {
                     Adopt(area, thread, index);
+                }
+                else
+                {
+                    Settle(space, index);
                 }
                 return;
             }
@@ -444,14 +458,14 @@ internal sealed class ProgramMonitor
         {
             return;
         }
-        if (area.Ring(thread.MonitorSlot) is TransitionRing ring && area.Thread(thread.MonitorSlot).Tcs > ThreadRecord.Occupied)
+        if (area.Ring(thread.MonitorSlot) is TransitionRing ring && area.Thread(thread.MonitorSlot).Tcs > ThreadRecord.Refused)
         {
             _log!.Drain(ring);
             if (!ring.HasEntered)
             {
                 // It was about to enter, or has left: an entry that was not told has not happened.
                 _ = area.TakeOver(thread.MonitorSlot);
-                if (thread.Processor.InEnclave)
+                if (thread.Processor.InEnclave && area.Thread(thread.MonitorSlot).Entered == (byte)EncluLeaf.EENTER)
                 {
                     TakeBack(thread);
                 }
@@ -481,13 +495,39 @@ internal sealed class ProgramMonitor
         }
         Adopt(area, thread, index);
         area.Thread(thread.MonitorSlot).Tcs = ThreadRecord.Occupied; // as when it goes on, which it may not live to do
-        if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
-        {
-            thread.MaskAtEntry = mask; // no signal that is forced was blocked, see TracedThread.MayEnterDirectly
-        }
+        thread.MaskAtEntry = 0; // as far as it matters, see TracedThread.MayEnterDirectly
     }
 
-    /// <summary>The model executes the EENTER that the monitor did in its place.</summary>
+    /// <summary>
+    /// Nobody is inside by a TCS, which the supervisor has: if somebody has resumed and left, the model does the same, for CSSA is one less since.
+    /// </summary>
+    private void Settle(AddressSpace space, int index)
+    {
+        MonitorArea area = space.Monitor!;
+        if (area.IsResumed(index) && area.TryGetTcs(index, out ulong tcs, out OpenEnclave owner))
+        {
+            LogicalProcessor somebody = new(_subsystem.Processor.Configuration);
+            RegisterFile file = new() { Rbx = tcs };
+            (file.Rsp, file.Rbp) = StackOf(owner, area.Published(index).Resume);
+            if (_subsystem.AdoptResumption(owner.Enclave, somebody, file, space).IsSuccess)
+            {
+                file = new RegisterFile { Rax = (ulong)EncluLeaf.EEXIT };
+                _ = _subsystem.CatchUp(owner.Enclave, somebody, ref file, space);
+            }
+            Interlocked.Increment(ref _resumes);
+        }
+        area.Published(index) = area.Published(index) with { MayResume = false };
+    }
+
+    /// <summary>GPRSGX.URSP and URBP.</summary>
+    private static (ulong Rsp, ulong Rbp) StackOf(OpenEnclave owner, ulong gpr)
+    {
+        Span<ulong> stack = stackalloc ulong[2];
+        _ = owner.Enclave.Read(gpr + MonitorCode.URsp, MemoryMarshal.AsBytes(stack));
+        return (stack[0], stack[1]);
+    }
+
+    /// <summary>The model executes the EENTER or ERESUME that the monitor did in its place.</summary>
     private void Adopt(MonitorArea area, TracedThread thread, int index)
     {
         if (thread.Processor.InEnclave || !area.TryGetTcs(index, out ulong tcs, out OpenEnclave owner))
@@ -495,23 +535,32 @@ internal sealed class ProgramMonitor
             return;
         }
         ref ThreadRecord record = ref area.Thread(thread.MonitorSlot);
-        Span<ulong> stack = stackalloc ulong[2]; // GPRSGX.URSP, URBP
-        _ = owner.Enclave.Read(area.Tcs(index).Gpr + MonitorCode.URsp, MemoryMarshal.AsBytes(stack));
+        bool resumed = area.Published(index).MayResume && record.Entered == (byte)EncluLeaf.ERESUME;
+        if (!resumed)
+        {
+            Settle(thread.Space, index);
+        }
+        (ulong rsp, ulong rbp) = StackOf(owner, resumed ? area.Published(index).Resume : area.Tcs(index).Gpr);
         RegisterFile file = new()
         {
             Rax = (ulong)EncluLeaf.EENTER,
             Rbx = tcs,
             Rcx = record.Aep,
-            Rsp = stack[0],
-            Rbp = stack[1],
+            Rsp = rsp,
+            Rbp = rbp,
             FsBase = record.HostFs,
             GsBase = record.HostGs,
         };
-        LeafResult result = _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
+        LeafResult result = resumed
+            ? _subsystem.AdoptResumption(owner.Enclave, thread.Processor, file, thread.Space)
+            : _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
         if (result.IsSuccess)
         {
             thread.Inside = owner;
         }
+        Interlocked.Add(ref _resumes, resumed ? 1 : 0);
+        area.Published(index) = area.Published(index) with { MayResume = false };
+        thread.MayEnterDirectly = true;
     }
 
     /// <summary>Undoes an EENTER that the model executed for a thread that was about to enter, and does not now.</summary>
@@ -533,7 +582,7 @@ internal sealed class ProgramMonitor
     /// <param name="recovered">Its registers at the ENCLU, or behind it.</param>
     /// <param name="info">The signal.</param>
     /// <param name="how">How they were recovered.</param>
-    private bool GoesOnAfterFault(TracedThread thread, UserRegs recovered, in SigInfo info, Recovery how)
+    private bool GoesOnAfterFault(TracedThread thread, ref UserRegs recovered, in SigInfo info, Recovery how)
     {
         bool isStep = info is { Signal: SIGTRAP, Code: TRAP_TRACE };
         if (how == Recovery.AtStolen && IsFirst(thread.Space, recovered.Rip))
@@ -544,19 +593,24 @@ internal sealed class ProgramMonitor
                 return true;
             }
         }
-        else if (isStep || how is Recovery.Left or Recovery.Entered)
+        else if (isStep || how == Recovery.Left)
         {
             ulong vdso = thread.Space.VdsoBase;
             if (isStep && recovered.Rip == vdso + (ulong)_image.Vdso.AepOffset)
             {
                 recovered.Rip = vdso + (ulong)_image.Vdso.TrapOffset; // behind the jump, or the next step would end here again
             }
-            // A step that ends at the ENCLU, which will trap; or behind EEXIT, where the program itself has spoilt its record.
+            // A step that ends at the ENCLU, which will trap, or behind EENTER; or behind EEXIT, where the program itself has spoilt its record.
             _ = PtraceCalls.SetRegs(thread.Tid, recovered);
             AdoptIfInside(thread);
             return false;
         }
-        // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong.
+        else if (how is not (Recovery.Entered or Recovery.Resumed) && recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
+        {
+            recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset;
+        }
+        // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong. If the leaf has completed, what the
+        // monitor stumbled over is not the enclave's affair.
         ForcedSignal forced = ForcedSignal.At(thread, info.Signal);
         _ = forced.Undo(thread, _image, ref recovered);
         if (PtraceCalls.SetRegs(thread.Tid, recovered))
@@ -570,9 +624,9 @@ internal sealed class ProgramMonitor
     private static bool IsFirst(AddressSpace space, ulong address) => space.Monitor!.Sites.Any(site => site.Start == address);
 
     /// <summary>Gives a thread that stopped at an offset of the monitor the registers that it had at the ENCLU, or behind it.</summary>
-    private bool TryRecover(MonitorArea area, int slot, int offset, ref UserRegs regs, out Recovery how)
+    private bool TryRecover(MonitorArea area, TracedThread thread, int offset, ref UserRegs regs, out Recovery how)
     {
-        ref ThreadRecord record = ref area.Thread(slot);
+        ref ThreadRecord record = ref area.Thread(thread.MonitorSlot);
         how = Recovery.AtEnclu;
         MonitorSite? site;
         RecoveryPoint rule;
@@ -590,9 +644,15 @@ internal sealed class ProgramMonitor
             site = area.SiteAt(record.Site);
             rule = offset >= MonitorLayout.Code
                 ? RuleAt(_common.Rules, offset - MonitorLayout.Code)
-                : _common.Landing;
+                : _common.LandingAt(offset);
         }
-        how = rule.Kind != Recovery.LeftIfZero ? rule.Kind : (regs.Eflags & Rflags.ZF) != 0 ? Recovery.Left : Recovery.SavedRsi;
+        bool isZero = (regs.Eflags & Rflags.ZF) != 0;
+        how = rule.Kind switch
+        {
+            Recovery.LeftIfZero => isZero ? Recovery.Left : Recovery.SavedRsi,
+            Recovery.EnteredIfZero => isZero ? Recovery.Entered : Recovery.Taken,
+            _ => rule.Kind,
+        };
         if (site is null)
         {
             return false;
@@ -632,42 +692,57 @@ internal sealed class ProgramMonitor
             case Recovery.Left or Recovery.LeftAndTold:
                 if (how == Recovery.Left)
                 {
-                    area.Ring(slot)?.Publish();
+                    area.Ring(thread.MonitorSlot)?.Publish();
                 }
                 how = Recovery.Left;
                 Leave(record, ref regs);
                 record.Tcs = 0;
                 return true;
-            case Recovery.Entered:
+            case Recovery.Entered or Recovery.EnteredAndTold:
+                if (how == Recovery.Entered)
+                {
+                    area.Ring(thread.MonitorSlot)?.Publish();
+                }
+                how = Recovery.Entered;
                 Enter(area, site, record, ref regs);
                 return true;
+            case Recovery.Resumed or Recovery.ResumedAndTold:
+                if (how == Recovery.Resumed)
+                {
+                    area.Ring(thread.MonitorSlot)?.Publish();
+                }
+                how = Recovery.Resumed;
+                Resume(area, record, ref regs);
+                return true;
             default:
-                RecoverSaved(area, slot, how, leaf, ref regs);
+                RecoverSaved(area, thread, how, leaf, ref regs);
                 break;
         }
         regs.Rip = site.Enclu;
         return true;
     }
 
-    private static void RecoverSaved(MonitorArea area, int slot, Recovery how, ulong leaf, ref UserRegs regs)
+    private void RecoverSaved(MonitorArea area, TracedThread thread, Recovery how, ulong leaf, ref UserRegs regs)
     {
+        int slot = thread.MonitorSlot;
         ref ThreadRecord record = ref area.Thread(slot);
-        if (how is Recovery.Taken or Recovery.Based)
+        if (how == Recovery.Taken)
         {
-            // The record of the thread names the TCS only after it was taken; until then RDX does.
-            ulong tcs = record.Tcs > ThreadRecord.Occupied ? record.Tcs : regs.Rdx;
-            int index = (int)(tcs & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
-            ulong state = Volatile.Read(ref area.Tcs(index).State);
-            bool isTaken = MonitorArea.IsOwner(state, slot);
-            if (isTaken)
+            GiveBack(area, slot, MonitorArea.TcsIndex(record.Landing));
+        }
+        else if (how == Recovery.Based)
+        {
+            int index = MonitorArea.TcsIndex(record.Landing);
+            if (record.Tcs > ThreadRecord.Refused && thread.Processor.InEnclave)
             {
-                _ = Interlocked.CompareExchange(ref area.Tcs(index).State, TcsRecord.Ready, state);
+                // The model has been told of an ERESUME that loaded nothing: CSSA becomes what it was.
+                _subsystem.Abandon(thread.Processor);
+                thread.Inside = null;
             }
-            record.Tcs = record.Tcs == ThreadRecord.Occupied ? ThreadRecord.Occupied : 0;
-            if (how == Recovery.Based)
-            {
-                (regs.FsBase, regs.GsBase) = (record.HostFs, record.HostGs);
-            }
+            GiveBack(area, slot, index);
+            _ = area.TryGetTcs(index, out regs.Rbx, out _);
+            (regs.FsBase, regs.GsBase) = (record.HostFs, record.HostGs);
+            record.Tcs = 0;
         }
         if (how is Recovery.SavedRdx or Recovery.SavedRsi or Recovery.Taken or Recovery.Based)
         {
@@ -691,13 +766,41 @@ internal sealed class ProgramMonitor
         regs.OrigRax = ulong.MaxValue;
     }
 
+    /// <summary>A TCS that a thread took, but did not enter by.</summary>
+    private static void GiveBack(MonitorArea area, int slot, int index)
+    {
+        ulong state = Volatile.Read(ref area.Tcs(index).State);
+        if (MonitorArea.IsOwner(state, slot))
+        {
+            _ = Interlocked.CompareExchange(ref area.Tcs(index).State, TcsRecord.Ready, state);
+        }
+    }
+
+    /// <summary>What EENTER leaves in the registers.</summary>
     private static void Enter(MonitorArea area, MonitorSite site, in ThreadRecord record, ref UserRegs regs)
     {
-        ref TcsRecord tcs = ref area.Tcs(MonitorArea.TcsIndex(record.Tcs));
-        (regs.FsBase, regs.GsBase) = (tcs.FsBase, tcs.GsBase);
-        (regs.Rax, regs.Rcx, regs.Rdx) = (tcs.Cssa, site.Return, record.Rdx);
+        int index = MonitorArea.TcsIndex(record.Tcs);
+        Publication published = area.Published(index);
+        (regs.Rax, regs.Rcx, regs.Rdx, regs.Rip) = (area.Tcs(index).Cssa, site.Return, record.Rdx, published.Target);
+        (regs.FsBase, regs.GsBase) = (published.FsBase, published.GsBase);
         regs.Eflags = Flags(regs.Eflags, record);
-        regs.Rip = tcs.Entry;
+    }
+
+    /// <summary>What ERESUME leaves in the registers, but those of the extended state and FS and GS, which it loads first.</summary>
+    private static void Resume(MonitorArea area, in ThreadRecord record, ref UserRegs regs)
+    {
+        int index = MonitorArea.TcsIndex(record.Tcs);
+        GprSgx gpr = default;
+        if (area.TryGetTcs(index, out _, out OpenEnclave owner))
+        {
+            _ = owner.Enclave.Read(area.Published(index).Resume, MemoryMarshal.AsBytes(new Span<GprSgx>(ref gpr)));
+        }
+        (regs.Rax, regs.Rcx, regs.Rdx, regs.Rbx) = (gpr.Rax, gpr.Rcx, gpr.Rdx, gpr.Rbx);
+        (regs.Rsp, regs.Rbp, regs.Rsi, regs.Rdi) = (gpr.Rsp, gpr.Rbp, gpr.Rsi, gpr.Rdi);
+        (regs.R8, regs.R9, regs.R10, regs.R11) = (gpr.R8, gpr.R9, gpr.R10, gpr.R11);
+        (regs.R12, regs.R13, regs.R14, regs.R15) = (gpr.R12, gpr.R13, gpr.R14, gpr.R15);
+        regs.Eflags = (regs.Eflags & ~EResume.RestoredFlags) | (record.Image & EResume.RestoredFlags);
+        regs.Rip = record.Target;
     }
 
     private static void Leave(in ThreadRecord record, ref UserRegs regs)

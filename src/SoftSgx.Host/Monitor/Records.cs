@@ -13,15 +13,20 @@ internal struct ThreadRecord
     [FieldOffset(AtRdx)] internal ulong Rdx;
     [FieldOffset(AtRsi)] internal ulong Rsi;
 
-    /// <summary>Bases of FS and GS outside.</summary>
+    /// <summary>Bases of FS and GS outside, while the thread is on its way in, or inside.</summary>
     [FieldOffset(AtHostFs)] internal ulong HostFs;
     [FieldOffset(AtHostGs)] internal ulong HostGs;
+
+    /// <summary>RSP and TCS with which the thread may resume, while <see cref="Tcs"/> is <see cref="Interrupted"/>.</summary>
+    [FieldOffset(AtReturnRsp)] internal ulong ReturnRsp;
+    [FieldOffset(AtReturnTcs)] internal ulong ReturnTcs;
 
     /// <summary>Address of the record of the site that the thread came by.</summary>
     [FieldOffset(AtSite)] internal ulong Site;
 
     /// <summary>
-    /// Address of the record of the TCS by which the thread is inside; <see cref="Occupied"/> if the supervisor knows better; 0 outside.
+    /// Address of the record of the TCS by which the thread is inside; 0 outside. If the supervisor knows better: <see cref="Occupied"/>,
+    /// <see cref="Interrupted"/>, <see cref="Refused"/>.
     /// </summary>
     [FieldOffset(AtTcs)] internal ulong Tcs;
 
@@ -31,12 +36,21 @@ internal struct ThreadRecord
     /// <summary>The zero flag as LAHF would show it, which looking for this record destroyed.</summary>
     [FieldOffset(AtZero)] internal byte Zero;
 
-    /// <summary>RCX at a site.</summary>
+    /// <summary>The leaf by which the thread is inside, or on its way in.</summary>
+    [FieldOffset(AtEntered)] internal byte Entered;
+
+    /// <summary>RCX at a site; on the last steps of ERESUME, RCX inside.</summary>
     [FieldOffset(AtRcx)] internal ulong Rcx;
 
     /// <summary>Registers that a call to the supervisor uses, and the leaf that it is for.</summary>
     [FieldOffset(AtR10)] internal ulong R10;
     [FieldOffset(AtR11)] internal ulong R11;
+
+    /// <summary>RIP and RFLAGS that ERESUME loads, while it does.</summary>
+    [FieldOffset(AtTarget)] internal ulong Target;
+    [FieldOffset(AtImage)] internal ulong Image;
+
+    /// <summary>The leaf that a site was reached with.</summary>
     [FieldOffset(AtLeaf)] internal ulong Leaf;
 
     /// <summary>Entries through the vDSO and by patched sites, exits by patched sites, since the record was taken into use.</summary>
@@ -48,11 +62,21 @@ internal struct ThreadRecord
     [FieldOffset(AtLanding)] internal ulong Landing;
 
     internal const int
-        AtAep = 0, AtRdx = 8, AtRsi = 16, AtHostFs = 24, AtHostGs = 32, AtSite = 40, AtTcs = 48, AtFlags = 56, AtZero = 58, AtRcx = 64,
-        AtR10 = 72, AtR11 = 80, AtEntriesByVdso = 88, AtEntriesBySite = 96, AtExits = 104, AtLanding = 112, AtLeaf = 120;
+        AtAep = 0, AtRdx = 8, AtRsi = 16, AtHostFs = 24, AtHostGs = 32, AtSite = 40, AtTcs = 48, AtFlags = 56, AtZero = 58, AtEntered = 59, AtRcx = 64,
+        AtR10 = 72, AtR11 = 80, AtEntriesByVdso = 88, AtEntriesBySite = 96, AtExits = 104, AtLanding = 112, AtLeaf = 120,
+        AtReturnRsp = AtHostFs, AtReturnTcs = AtHostGs, AtTarget = AtR10, AtImage = AtR11;
 
     /// <summary>Value of <see cref="Tcs"/> while the supervisor's model has the thread inside.</summary>
     internal const ulong Occupied = 1;
+
+    /// <summary>
+    /// Value of <see cref="Tcs"/> after an asynchronous exit with a signal: the thread may resume what was interrupted, when it is back where the
+    /// signal found it, but not enter anything else.
+    /// </summary>
+    internal const ulong Interrupted = 2;
+
+    /// <summary>Value of <see cref="Tcs"/> of a thread from which the TCS was taken back while it was on its way in.</summary>
+    internal const ulong Refused = 3;
 }
 
 /// <summary>What the monitor keeps of a TCS by which threads may enter without the supervisor.</summary>
@@ -68,7 +92,7 @@ internal struct TcsRecord
     /// </summary>
     [FieldOffset(AtState)] internal ulong State;
 
-    /// <summary>Address of GPRSGX of the SSA frame that an exit would use.</summary>
+    /// <summary>Address of GPRSGX of the SSA frame that an exit would use after an EENTER; 0 if EENTER is the supervisor's.</summary>
     [FieldOffset(AtGpr)] internal ulong Gpr;
 
     /// <summary>Bases of FS and GS inside.</summary>
@@ -81,7 +105,19 @@ internal struct TcsRecord
     /// <summary>What EENTER leaves in RAX.</summary>
     [FieldOffset(AtCssa)] internal uint Cssa;
 
-    internal const int AtKey = 0, AtState = 8, AtGpr = 16, AtFsBase = 24, AtGsBase = 32, AtEntry = 40, AtCssa = 48;
+    /// <summary>What ERESUME makes of that.</summary>
+    [FieldOffset(AtResumedCssa)] internal uint ResumedCssa;
+
+    /// <summary>Address of GPRSGX of the SSA frame that ERESUME loads; 0 if ERESUME is the supervisor's.</summary>
+    [FieldOffset(AtResume)] internal ulong Resume;
+
+    /// <summary>Address of the XSAVE area of that frame, what ERESUME loads of it, and the rest.</summary>
+    [FieldOffset(AtXsave)] internal ulong Xsave;
+    [FieldOffset(AtXfrm)] internal ulong Xfrm;
+    [FieldOffset(AtNotXfrm)] internal ulong NotXfrm;
+
+    internal const int AtKey = 0, AtState = 8, AtGpr = 16, AtFsBase = 24, AtGsBase = 32, AtEntry = 40, AtCssa = 48, AtResumedCssa = 52,
+        AtResume = 56, AtXsave = 64, AtXfrm = 72, AtNotXfrm = 80;
 
     internal const ulong Withheld = 0, Ready = 1;
 }

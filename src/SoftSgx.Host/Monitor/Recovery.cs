@@ -36,11 +36,35 @@ internal enum Recovery : byte
     /// <summary>RSI too.</summary>
     SavedRsi,
 
-    /// <summary>As <see cref="SavedRdx"/>, and the TCS may have been taken, but FS and GS are the program's.</summary>
+    /// <summary>As <see cref="SavedRdx"/>, and the TCS may have been taken whose landing the record names, but the thread is not inside.</summary>
     Taken,
 
-    /// <summary>As <see cref="Taken"/>, and the bases of FS and GS are in the record.</summary>
+    /// <summary>With the zero flag set as <see cref="Entered"/>, else as <see cref="Taken"/>.</summary>
+    EnteredIfZero,
+
+    /// <summary>
+    /// EENTER has happened: RDX, the site, the TCS and flags are in the record, all else of the program's is in its place. In a traced run its event
+    /// is written, and still to be published.
+    /// </summary>
+    Entered,
+
+    /// <summary>As <see cref="Entered"/>, with the event published.</summary>
+    EnteredAndTold,
+
+    /// <summary>
+    /// As <see cref="Taken"/>, and the bases of FS and GS are in the record, and RBX was the TCS. If the thread is inside already, it is not
+    /// any more: nothing was loaded.
+    /// </summary>
     Based,
+
+    /// <summary>
+    /// ERESUME has happened, and the extended state is loaded; RIP and RFLAGS are in the record, all else in the SSA frame. In a traced run
+    /// its event is written, and still to be published.
+    /// </summary>
+    Resumed,
+
+    /// <summary>As <see cref="Resumed"/>, with the event published.</summary>
+    ResumedAndTold,
 
     /// <summary>RDX and RSI are the program's, RAX is the leaf, RCX and flags are in the record.</summary>
     Asking,
@@ -62,9 +86,6 @@ internal enum Recovery : byte
 
     /// <summary>As <see cref="Left"/>, with the event published.</summary>
     LeftAndTold,
-
-    /// <summary>The event of an entry is published, so the entry has happened. RDX, the site, the TCS and flags are in the record.</summary>
-    Entered,
 }
 
 /// <summary>From an offset on, how to recover.</summary>

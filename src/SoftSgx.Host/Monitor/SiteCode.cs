@@ -8,6 +8,7 @@ namespace SoftSgx.Host.Monitor;
 /// <code>
 ///   the instructions that stood before the ENCLU, whose place the jump to here took
 ///   RAX = EENTER?  ──► RCX = the thread's record; what it had, and the site, go there; on with EENTER
+///   RAX = ERESUME? ──► the same; on with ERESUME
 ///   RAX = EEXIT?   ──► the same; on with EEXIT
 ///   another leaf?  ──► the same; call the supervisor
 ///   jump to the ENCLU, which is in its place and traps
@@ -17,10 +18,10 @@ namespace SoftSgx.Host.Monitor;
 /// </remarks>
 internal sealed class SiteCode
 {
-    private const int EENTER = 2, EEXIT = 4;
+    private const int EENTER = 2, ERESUME = 3, EEXIT = 4;
 
-    /// <summary>EREPORT, EGETKEY, ERESUME, EACCEPT, EMODPE, EACCEPTCOPY, EDECCSSA: done by the supervisor, which is called without a signal.</summary>
-    private static ReadOnlySpan<int> OtherLeaves => [0, 1, 3, 5, 6, 7, 9];
+    /// <summary>EREPORT, EGETKEY, EACCEPT, EMODPE, EACCEPTCOPY, EDECCSSA: done by the supervisor, which is called without a signal.</summary>
+    private static ReadOnlySpan<int> OtherLeaves => [0, 1, 5, 6, 7, 9];
 
     /// <summary>The selector of the kernel's 64-bit code segment for programs, __USER_CS: LSL finds it.</summary>
     private const int GoodSelector = 0x33;
@@ -47,7 +48,7 @@ internal sealed class SiteCode
     {
         MonitorAssembler monitor = new(view, origin + SiteRecord.Bytes);
         Assembler a = monitor.Code;
-        Label enter = a.CreateLabel(), exit = a.CreateLabel();
+        Label enter = a.CreateLabel(), resume = a.CreateLabel(), exit = a.CreateLabel();
         foreach (ref readonly Instruction instruction in stolen)
         {
             monitor.Rule(Recovery.AtStolen, (int)(instruction.IP - stolen[0].IP));
@@ -59,10 +60,13 @@ internal sealed class SiteCode
         a.lea(rcx, __[rcx - EENTER]);
         monitor.Rule(Recovery.Exchanged, EENTER);
         a.jrcxz(enter);
-        a.lea(rcx, __[rcx - (EEXIT - EENTER)]);
+        a.lea(rcx, __[rcx - (ERESUME - EENTER)]);
+        monitor.Rule(Recovery.Exchanged, ERESUME);
+        a.jrcxz(resume);
+        a.lea(rcx, __[rcx - (EEXIT - ERESUME)]);
         monitor.Rule(Recovery.Exchanged, EEXIT);
         a.jrcxz(exit);
-        ReadOnlySpan<int> others = stolen.IsEmpty ? [] : OtherLeaves; // the vDSO's function has the two alone
+        ReadOnlySpan<int> others = stolen.IsEmpty ? [] : OtherLeaves; // the vDSO's function has those alone
         Label[] hops = new Label[others.Length], blocks = new Label[others.Length];
         int less = EEXIT;
         for (int i = 0; i < others.Length; i++)
@@ -87,6 +91,8 @@ internal sealed class SiteCode
 
         a.Label(ref enter);
         Name(monitor, EENTER, origin, enclu, common.Enter);
+        a.Label(ref resume);
+        Name(monitor, ERESUME, origin, enclu, common.Resume);
         a.Label(ref exit);
         Name(monitor, EEXIT, origin, enclu, common.Exit);
         for (int i = 0; i < others.Length; i++)

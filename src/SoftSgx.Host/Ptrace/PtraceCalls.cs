@@ -1,4 +1,5 @@
 using SoftSgx.Host.Interop;
+using SoftSgx.Processor;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Ptrace;
@@ -75,6 +76,19 @@ internal static unsafe class PtraceCalls
         {
             IoVec vec = new() { Base = p, Length = (nuint)image.Length };
             return Libc.Syscall(SYS_ptrace, PTRACE_SETREGSET, tid, NT_X86_XSTATE, (nint)(&vec)) == 0;
+        }
+    }
+
+    /// <summary>
+    /// Changes x87 and SSE state alone, by the first 512 bytes of an XSAVE image. For much of a thread's state this is what there is, and it is
+    /// the cheaper request: the kernel need not allocate memory for a whole image.
+    /// </summary>
+    internal static bool SetFpRegs(int tid, ReadOnlySpan<byte> image)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(image.Length, XsaveLayout.LegacyRegionSize);
+        fixed (byte* p = image)
+        {
+            return Libc.Syscall(SYS_ptrace, PTRACE_SETFPREGS, tid, 0, (nint)p) == 0;
         }
     }
 

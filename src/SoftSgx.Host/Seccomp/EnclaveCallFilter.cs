@@ -4,7 +4,8 @@ namespace SoftSgx.Host.Seccomp;
 
 /// <summary>
 /// A filter that stops every system call made from an enclave, whatever it is: there it is #UD. And changes of the signal mask, which concern
-/// the monitor: see <see cref="Supervision.TracedThread.MayEnterDirectly"/>.
+/// the monitor: see <see cref="Supervision.TracedThread.MayEnterDirectly"/>. And what has to do with a thread's processors, which
+/// <see cref="Supervision.ProcessorFollower"/> changes for moments.
 /// </summary>
 /// <remarks>Of any kind: SYSCALL, and INT 0x80 and SYSENTER, which are calls of another architecture.</remarks>
 internal static class EnclaveCallFilter
@@ -15,18 +16,21 @@ internal static class EnclaveCallFilter
     internal static byte[] Assemble(ulong start, ulong length)
     {
         BpfAssembler a = new();
-        int allow = a.NewLabel(), calls = a.NewLabel();
+        int allow = a.NewLabel(), calls = a.NewLabel(), trace = a.NewLabel();
 
         // What may block a fault's signal.
         const int SIG_UNBLOCK = 1;
         a.LoadArch();
         a.IfNotEqual(AUDIT_ARCH_X86_64, calls);
         a.LoadNumber();
+        a.IfEqual(SYS_sched_setaffinity, trace);
+        a.IfEqual(SYS_sched_getaffinity, trace);
         a.IfNotEqual(SYS_rt_sigprocmask, calls);
         a.LoadArgumentLow(0);
         a.IfEqual(SIG_UNBLOCK, calls);
         a.LoadArgumentLow(1);
         a.IfEqual(0, calls);
+        a.Place(trace);
         a.Ret(SECCOMP_RET_TRACE);
         a.Place(calls);
         ulong mask = ~(length - 1);

@@ -24,6 +24,9 @@ public sealed record TransitionStatistics
     /// <summary>ERESUMEs.</summary>
     public required long Resumes { get; init; }
 
+    /// <summary>Those of them without a trap.</summary>
+    public long DirectResumes { get; init; }
+
     /// <summary>ENCLUs that were patched, in all address spaces together.</summary>
     public required long PatchedSites { get; init; }
 }

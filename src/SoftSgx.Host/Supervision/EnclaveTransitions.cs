@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using SoftSgx.Architecture;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Isolation;
@@ -58,7 +59,8 @@ internal sealed class EnclaveTransitions
                 TrappedEntries = _entries,
                 TrappedExits = _exits,
                 AsynchronousExits = _asynchronousExits,
-                Resumes = _resumes,
+                Resumes = _resumes + (long)direct.Resumes,
+                DirectResumes = (long)direct.Resumes,
                 PatchedSites = _monitor?.PatchedSites ?? 0,
             };
         }
@@ -323,10 +325,12 @@ internal sealed class EnclaveTransitions
 
     private void ExitAndDeliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, Fault fault, bool isException, ForcedSignal forced)
     {
-        if (!ReadXsave(thread, out Span<byte> xsave))
+        if (!ReadXsave(thread, thread.Inside!.Enclave.Xfrm, out Span<byte> xsave, out bool isLegacy))
         {
             return;
         }
+        // Not what changes XSTATE_BV alone: where that says that a component is initial, its bytes are.
+        bool isInitial = isLegacy && SsaXsave.IsInitial(xsave);
         regs.CopyTo(out RegisterFile file);
         // INT3 is a software exception, everything else here a hardware one (SDM vol. 3D, EXITINFO.EXIT_TYPE).
         bool software = isException && fault.Kind == ExceptionVector.BP;
@@ -340,19 +344,23 @@ internal sealed class EnclaveTransitions
         thread.Inside = null;
         _isolation?.Update(thread.Space);
         _monitor?.Publish(thread, thread.Processor.TcsAddress);
-        if (!PtraceCalls.SetXState(thread.Tid, xsave))
+        if (!isInitial && !(isLegacy ? PtraceCalls.SetFpRegs(thread.Tid, xsave) : PtraceCalls.SetXState(thread.Tid, xsave)))
         {
             return;
         }
-        if (isException)
+        if (!isException)
         {
-            if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault, forced))
-            {
-                return;
-            }
-            Translate(ref info, fault, regs.Rip);
+            // The signal is what it was.
+            _trace?.Delivered(thread.Space, info);
+            _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.DeliverAtExit(info.Signal, regs.Rsp, regs.Rbx);
+            return;
         }
-        Deliver(thread, ref regs, ref info, forced);
+        if (ReportByVdso(thread, ref regs, regs.Rip == Aep(thread.Space), fault, forced))
+        {
+            return;
+        }
+        Translate(ref info, fault, regs.Rip);
+        Deliver(thread, ref regs, ref info, forced, isExit: true);
     }
 
     /// <summary>
@@ -378,7 +386,7 @@ internal sealed class EnclaveTransitions
     /// Lets the thread go on with a signal. Of an exception it is one that the kernel forces; if it stopped the thread by another
     /// (<paramref name="forced"/>), and that or this one is blocked or ignored, the thread has to fault once more to have it forced.
     /// </summary>
-    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, ForcedSignal forced)
+    private void Deliver(TracedThread thread, ref UserRegs regs, ref SigInfo info, ForcedSignal forced, bool isExit = false)
     {
         if (!forced.CanBecome(thread, info.Signal))
         {
@@ -389,7 +397,7 @@ internal sealed class EnclaveTransitions
         _trace?.Delivered(thread.Space, info);
         if (PtraceCalls.SetRegs(thread.Tid, regs) && PtraceCalls.SetSigInfo(thread.Tid, info))
         {
-            _ = thread.Continue(info.Signal);
+            _ = isExit ? thread.DeliverAtExit(info.Signal, regs.Rsp, regs.Rbx) : thread.Continue(info.Signal);
         }
     }
 
@@ -401,6 +409,19 @@ internal sealed class EnclaveTransitions
         {
             _ = thread.Continue();
         }
+    }
+
+    /// <summary>
+    /// Reads the part of the XSAVE image that an exit saves and replaces: x87 and SSE state if there is no more of XFRM in use, else all of it.
+    /// </summary>
+    private bool ReadXsave(TracedThread thread, ulong xfrm, out Span<byte> xsave, out bool isLegacy)
+    {
+        int size = _subsystem.Processor.Configuration.XsaveLayout.SizeFor(xfrm);
+        byte[] buffer = t_xsave ??= new byte[MaximumXsave];
+        int length = PtraceCalls.GetXState(thread.Tid, buffer.AsSpan(0, size));
+        xsave = length > 0 ? buffer.AsSpan(0, length) : default;
+        isLegacy = length == size && (BinaryPrimitives.ReadUInt64LittleEndian(xsave[XsaveLayout.LegacyRegionSize..]) & xfrm & ~(ulong)XFeatureMask.Legacy) == 0;
+        return isLegacy || ReadXsave(thread, out xsave);
     }
 
     private static bool ReadXsave(TracedThread thread, out Span<byte> xsave)

@@ -30,6 +30,9 @@ internal enum PendingCall
     /// <summary>rt_sigaction of a fault signal.</summary>
     SigAction,
 
+    /// <summary>sched_setaffinity or sched_getaffinity: no thread is kept on a processor meanwhile.</summary>
+    Affinity,
+
     /// <summary>A call that may make a descriptor of /proc/PID/mem.</summary>
     NewDescriptor,
 

@@ -365,7 +365,8 @@ internal sealed class Supervisor : IDisposable
         {
             return;
         }
-        if (_monitor is not null && _monitor.OnStop(thread, status))
+        SignalStop stop = new(thread.Tid, status.StopSignal);
+        if (_monitor is not null && _monitor.OnStop(thread, status, ref stop))
         {
             return;
         }
@@ -373,6 +374,7 @@ internal sealed class Supervisor : IDisposable
         if (thread.IsRaising)
         {
             signal = _paging.EndRaise(thread, status, out bool isRaised);
+            stop = new SignalStop(thread.Tid, signal); // it has other registers now
             if (isRaised)
             {
                 _ = thread.Continue(signal);
@@ -402,7 +404,7 @@ internal sealed class Supervisor : IDisposable
                 OnEventStop(thread, signal);
                 break;
             default:
-                OnSignal(thread, signal);
+                OnSignal(thread, signal, ref stop);
                 break;
         }
     }
@@ -483,6 +485,9 @@ internal sealed class Supervisor : IDisposable
             case SYS_rt_sigprocmask:
                 thread.MayEnterDirectly = false;
                 return CallVerdict.GoOn;
+            case SYS_sched_setaffinity or SYS_sched_getaffinity:
+                ProcessorFollower.BeginAffinityCall();
+                return CallVerdict.WatchEnd(PendingCall.Affinity);
             case SYS_rt_sigaction:
                 return DeviceCalls.OnSigAction(thread, regs);
             case SYS_ftruncate or SYS_fallocate:
@@ -565,6 +570,9 @@ internal sealed class Supervisor : IDisposable
                 case PendingCall.Remap:
                     MemoryCalls.OnRemapEnd(thread, regs);
                     break;
+                case PendingCall.Affinity:
+                    ProcessorFollower.EndAffinityCall();
+                    break;
                 case PendingCall.SigAction:
                     DeviceCalls.OnSigActionEnd(thread, regs);
                     break;
@@ -589,7 +597,7 @@ internal sealed class Supervisor : IDisposable
         }
     }
 
-    private void OnSignal(TracedThread thread, int signal)
+    private void OnSignal(TracedThread thread, int signal, ref SignalStop stop)
     {
         int tid = thread.Tid;
         if (signal == SIGTRAP && thread.Space.Monitor is not null && GoesOnAtWrittenSite(thread))
@@ -597,21 +605,22 @@ internal sealed class Supervisor : IDisposable
             return;
         }
         if (!thread.IsForeign && (thread.Processor.InEnclave || signal == SIGILL)
-            && PtraceCalls.GetSigInfo(tid, out SigInfo info) && PtraceCalls.GetRegs(tid, out UserRegs regs))
+            && ((!stop.MayBeFault && _trace is null) || stop.TryGetInfo()) && stop.TryGetRegs())
         {
-            bool isIllegal = signal == SIGILL && info.IsSynchronousFault;
-            if (isIllegal && EnclaveTransitions.IsEncluAt(thread.Space, regs.Rip))
+            bool isIllegal = signal == SIGILL && stop.Info.IsSynchronousFault;
+            if (isIllegal && EnclaveTransitions.IsEncluAt(thread.Space, stop.Regs.Rip))
             {
                 thread.Tracer.Follower.Follow(thread);
-                _transitions.OnEnclu(thread, ref regs);
+                _transitions.OnEnclu(thread, ref stop.Regs);
                 return;
             }
             if (thread.Processor.InEnclave)
             {
-                _transitions.OnSignalInside(thread, ref regs, ref info);
+                thread.Tracer.Follower.Follow(thread);
+                _transitions.OnSignalInside(thread, ref stop.Regs, ref stop.Info);
                 return;
             }
-            if (isIllegal && _cpuid.TryEmulate(thread, _image, ref regs))
+            if (isIllegal && _cpuid.TryEmulate(thread, _image, ref stop.Regs))
             {
                 return;
             }
@@ -623,7 +632,7 @@ internal sealed class Supervisor : IDisposable
         if (signal is SIGSTOP or SIGTSTP or SIGTTIN or SIGTTOU && _threads.TryGetValue(_program, out TracedThread? leader) && leader.Space == thread.Space)
         {
             _continuedAtStop = SignalForwarder.Continued;
-            _stopsWithProgram = PtraceCalls.GetSigInfo(tid, out SigInfo stop) && (stop.Code == SI_KERNEL || stop.SenderPid == Libc.GetPid());
+            _stopsWithProgram = stop.TryGetInfo() && (stop.Info.Code == SI_KERNEL || stop.Info.SenderPid == Libc.GetPid());
         }
         if (_trace is not null && PtraceCalls.GetSigInfo(tid, out SigInfo delivered))
         {
@@ -662,6 +671,7 @@ internal sealed class Supervisor : IDisposable
         {
             return;
         }
+        ProcessorFollower.Inherit(parent, tid);
         bool sharesMemory = AreSame(KCMP_VM, parent.Tid, tid);
         if (!sharesMemory)
         {
@@ -777,6 +787,10 @@ internal sealed class Supervisor : IDisposable
     {
         _ = Remove(thread.Tid, out _);
         _callTrace?.OnThreadEnded(thread);
+        if (thread.Pending == PendingCall.Affinity)
+        {
+            ProcessorFollower.EndAffinityCall();
+        }
         AbandonEnclave(thread);
         LeaveSpace(thread);
         if (thread.Tid == _program)
@@ -810,8 +824,8 @@ internal sealed class Supervisor : IDisposable
         ProgramMonitor.OnLeave(thread);
         if (--thread.Space.Threads == 0)
         {
-            _paging.Leave(thread.Space, thread.Tracer);
             _monitor?.OnEmpty(thread.Space);
+            _paging.Leave(thread.Space, thread.Tracer);
             thread.Space.Dispose();
         }
         _isolation?.Update(thread.Space); // it may have ended inside an enclave

@@ -45,7 +45,7 @@ internal sealed class TracedThread
         }
     }
 
-    /// <summary>The signal mask at the last entry into an enclave: inside, nothing but us can change it.</summary>
+    /// <summary>The signals of faults that were blocked at the last entry into an enclave: inside, nothing but us can change that.</summary>
     internal ulong MaskAtEntry { get; set; }
 
     /// <summary>The descriptors of its process that filters watch.</summary>
@@ -55,7 +55,22 @@ internal sealed class TracedThread
     /// It may enter enclaves by the monitor: at its last entry that the supervisor saw no fault's signal was blocked, and nothing has
     /// happened since that could block one. To force a blocked signal the kernel unblocks it, and afterwards nobody can tell that it was.
     /// </summary>
-    internal bool MayEnterDirectly { get; set; }
+    /// <remarks>
+    /// A signal that is delivered at an asynchronous exit changes the mask only until its handler returns: then the thread is back with the
+    /// registers of the exit, and may resume directly (<see cref="DeliverAtExit"/>).
+    /// </remarks>
+    internal bool MayEnterDirectly
+    {
+        get;
+        set
+        {
+            field = value;
+            _interruption = null;
+        }
+    }
+
+    /// <summary>RSP and TCS of the exit at which a signal was delivered, if the thread could enter directly until then.</summary>
+    private (ulong Rsp, ulong Tcs)? _interruption;
 
     /// <summary>Number of its record in the monitor of its address space; 0 for none.</summary>
     internal int MonitorSlot { get; set; }
@@ -114,11 +129,56 @@ internal sealed class TracedThread
     /// </summary>
     internal bool Continue(int signal = 0)
     {
+        if (signal != 0)
+        {
+            MayEnterDirectly = false;
+        }
+        return Go(signal);
+    }
+
+    /// <summary>Lets the thread go on with a signal, from where an asynchronous exit led: with these registers it will ask for ERESUME.</summary>
+    internal bool DeliverAtExit(int signal, ulong rsp, ulong tcs)
+    {
+        if (MayEnterDirectly)
+        {
+            MayEnterDirectly = false;
+            _interruption = (rsp, tcs);
+        }
+        return Go(signal);
+    }
+
+    /// <summary>The thread stopped. If it has resumed what was interrupted, by the monitor, its mask is what it was before.</summary>
+    internal void NoteReturn()
+    {
+        if (_interruption is not null && Space.Monitor!.Thread(MonitorSlot).Tcs != ThreadRecord.Interrupted)
+        {
+            MayEnterDirectly = true;
+        }
+    }
+
+    private bool Go(int signal)
+    {
         Dispositions.OnDelivered(signal);
+        bool isKept = KeptBy?.TryKeep(this) ?? false;
+        bool goes = Resume(signal);
+        if (isKept)
+        {
+            KeptBy!.Release(this);
+        }
+        return goes;
+    }
+
+    private bool Resume(int signal)
+    {
         if (MonitorSlot != 0)
         {
-            MayEnterDirectly &= signal == 0;
-            Space.Monitor!.Thread(MonitorSlot).Tcs = Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
+            ref ThreadRecord record = ref Space.Monitor!.Thread(MonitorSlot);
+            bool mayResume = !Processor.InEnclave && _interruption is not null;
+            if (mayResume)
+            {
+                (record.ReturnRsp, record.ReturnTcs) = _interruption!.Value;
+            }
+            record.Tcs = mayResume ? ThreadRecord.Interrupted : Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
         }
         if (ProbeSteps != 0 && signal == 0)
         {
@@ -135,6 +195,15 @@ internal sealed class TracedThread
 
     /// <summary>Counts its stops, to follow it to its processor now and then.</summary>
     internal uint Stops;
+
+    /// <summary>Where it was at the last look, and when that was (<see cref="System.Diagnostics.Stopwatch"/>).</summary>
+    internal (int Processor, long Time) Seen = (-1, 0);
+
+    /// <summary>Who keeps it on its processor when it is woken; null for nobody.</summary>
+    internal ProcessorFollower? KeptBy { get; set; }
+
+    /// <summary>As many more looks at it until it may be woken elsewhere, to see whether it still would be.</summary>
+    internal int KeptLooks { get; set; }
 
     /// <summary>The numbers of its last stop and of the one before, see <see cref="Paging.FaultVerdicts.NextStop"/>.</summary>
     internal long LastStop, PreviousStop;

@@ -88,6 +88,9 @@ public sealed partial class Enclave
     /// <summary>ATTRIBUTES of the SECS as the builder gave them.</summary>
     public AttributeFlags Attributes { get; private set; }
 
+    /// <summary>SECS.ATTRIBUTES.XFRM: what of the extended state an asynchronous exit saves. Zero before CREATE.</summary>
+    public ulong Xfrm { get; private set; }
+
     /// <summary>Attributes that INIT lets the enclave have.</summary>
     public AttributeFlags AllowedAttributes { get; private set; } = UnprivilegedAttributes;
 
@@ -214,6 +217,7 @@ public sealed partial class Enclave
             Size = secs.EnclaveSize;
             SecsPage = secsPage;
             Attributes = secs.Attributes.Flags;
+            Xfrm = secs.Attributes.Xfrm;
             AllowedAttributes = Abi == DeviceAbi.V22
                 ? AllowedAttributes | UnprivilegedAttributes
                 : UnprivilegedAttributes;

@@ -19,7 +19,7 @@ namespace SoftSgx.Processor;
 /// 576   extended components at the offsets of the XsaveLayout
 /// </code>
 /// </remarks>
-internal static class SsaXsave
+public static class SsaXsave
 {
     private const int MxcsrOffset = 24;
     private const int X87RegistersOffset = 32;
@@ -34,8 +34,18 @@ internal static class SsaXsave
     private const ulong X87 = (ulong)XFeatureMask.X87;
     private const ulong Sse = (ulong)XFeatureMask.SSE;
 
+    /// <summary>True if x87 and SSE state of an XSAVE image are what an asynchronous exit makes of them.</summary>
+    public static bool IsInitial(ReadOnlySpan<byte> xsave)
+    {
+        Span<byte> initial = stackalloc byte[XmmEnd];
+        InitializeLegacy(initial);
+        return xsave[..MxcsrOffset].SequenceEqual(initial[..MxcsrOffset])
+            && BinaryPrimitives.ReadUInt32LittleEndian(xsave[MxcsrOffset..]) == InitialMxcsr
+            && xsave[X87RegistersOffset..XmmEnd].SequenceEqual(initial[X87RegistersOffset..]);
+    }
+
     /// <summary>Saves the components of XFRM from <paramref name="xsave"/> into the current SSA frame.</summary>
-    public static void Save(SgxProcessor processor, LogicalProcessor logical, ulong xfrm, ReadOnlySpan<byte> xsave)
+    internal static void Save(SgxProcessor processor, LogicalProcessor logical, ulong xfrm, ReadOnlySpan<byte> xsave)
     {
         XsaveLayout layout = processor.Configuration.XsaveLayout;
         int size = layout.SizeFor(xfrm);
@@ -79,7 +89,7 @@ internal static class SsaXsave
     /// Loads the components of XFRM from the current SSA frame into <paramref name="xsave"/>; everything else of it stays.
     /// </summary>
     /// <returns>False, and nothing changed, if the enclave's image is one that XRSTOR would refuse with #GP(0).</returns>
-    public static bool TryLoad(SgxProcessor processor, LogicalProcessor logical, ulong xfrm, Span<byte> xsave)
+    internal static bool TryLoad(SgxProcessor processor, LogicalProcessor logical, ulong xfrm, Span<byte> xsave)
     {
         XsaveLayout layout = processor.Configuration.XsaveLayout;
         int size = layout.SizeFor(xfrm);
@@ -117,7 +127,7 @@ internal static class SsaXsave
     /// <summary>
     /// Puts the components of XFRM of <paramref name="xsave"/> into their initial state; everything else of it stays.
     /// </summary>
-    public static void Initialize(XsaveLayout layout, ulong xfrm, Span<byte> xsave)
+    internal static void Initialize(XsaveLayout layout, ulong xfrm, Span<byte> xsave)
     {
         ThrowIfShort(xsave, layout.SizeFor(xfrm));
         LoadLegacy([], present: 0, xsave);

@@ -33,7 +33,7 @@ public sealed class StatsTests
         Transitions = new TransitionStatistics
         {
             EntriesByVdso = 100_000, EntriesBySite = 20_000, ExitsBySite = 119_000, TrappedEntries = 10, TrappedExits = 11, AsynchronousExits = 7,
-            Resumes = 6, PatchedSites = 2,
+            Resumes = 6, DirectResumes = 5, PatchedSites = 2,
         },
     };
 
@@ -94,7 +94,7 @@ public sealed class StatsTests
         softsgx: transitions and EPC paging during 4.00 s
           entries      120,010: vDSO 100,000, patched ENCLUs 20,000, by the supervisor 10; 30,002 a second
           exits        119,011: patched ENCLUs 119,000, by the supervisor 11; 29,753 a second
-          interrupted  7 asynchronous exits, 6 ERESUMEs; 2 ENCLUs patched
+          interrupted  7 asynchronous exits, 6 ERESUMEs, 5 of them without a trap; 2 ENCLUs patched
           EPC          20 MiB, 5,120 pages: 16 MiB on node 0, 4 MiB on node 3
           poisoned     EPC page 7
           reclaimer    policy 2q, batches of 16; starts below 32 free pages, stops at 64

@@ -76,15 +76,15 @@ public sealed class InterfaceTests
     }
 
     /// <summary>
-    /// A signal at every instruction that a transition without a trap executes in the monitor: registers, results, and what handlers see are as
-    /// if it had hit the ENCLU.
+    /// A signal at every instruction that a transition without a trap executes in the monitor, be it EENTER, EEXIT or ERESUME: registers, results,
+    /// and what handlers see are as if it had hit the ENCLU, or come after it.
     /// </summary>
     [EndToEndFact]
     public void A_signal_at_any_instruction_of_a_transition_is_none_at_its_ENCLU()
     {
         Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--probe-monitor", Machine.BuildNativeTest("transitions"), "probe"]);
 
-        Assert.Equal(12, Names(outcome, "ok ").Count());
+        Assert.Equal(20, Names(outcome, "ok ").Count());
         Assert.Equal([], Failed(outcome));
         Assert.Equal("exit 0", outcome.End);
     }

@@ -8,7 +8,8 @@ namespace SoftSgx.Processor;
 /// </summary>
 public static class EResume
 {
-    private const ulong RestoredFlags =
+    /// <summary>The flags that come from the SSA frame; the others stay as they are outside.</summary>
+    public const ulong RestoredFlags =
         Rflags.Arithmetic | Rflags.DF | Rflags.NT | Rflags.AC | Rflags.ID | Rflags.RF;
 
     /// <summary>Executes the leaf.</summary>
@@ -27,7 +28,30 @@ public static class EResume
         LogicalProcessor logical,
         ref RegisterFile registers,
         ILinearAddressSpace space,
-        Span<byte> xsave)
+        Span<byte> xsave) => Execute(processor, logical, ref registers, space, xsave, isLoaded: false);
+
+    /// <summary>
+    /// Takes note of an ERESUME that the host did itself, at a <see cref="ResumptionPoint"/>: the logical processor is inside, and the TCS
+    /// as ERESUME leaves it. What the SSA frame holds is not looked at: it was loaded then, and the enclave may have changed it since.
+    /// </summary>
+    /// <param name="processor">The package.</param>
+    /// <param name="logical">The logical processor, to the model still outside of enclaves.</param>
+    /// <param name="registers">RBX, RCX, RSP, RBP, FS and GS as they were at the ENCLU.</param>
+    /// <param name="space">The page tables.</param>
+    /// <returns>Success, or the #GP(0) or #PF that the ERESUME would have been, had the model done it.</returns>
+    public static LeafResult Adopt(SgxProcessor processor, LogicalProcessor logical, in RegisterFile registers, ILinearAddressSpace space)
+    {
+        RegisterFile unused = registers;
+        return Execute(processor, logical, ref unused, space, default, isLoaded: true);
+    }
+
+    private static LeafResult Execute(
+        SgxProcessor processor,
+        LogicalProcessor logical,
+        ref RegisterFile registers,
+        ILinearAddressSpace space,
+        Span<byte> xsave,
+        bool isLoaded)
     {
         ArgumentNullException.ThrowIfNull(processor);
         ArgumentNullException.ThrowIfNull(logical);
@@ -43,7 +67,7 @@ public static class EResume
         logical.EntryEpoch = enclave.ThreadEnters();
         try
         {
-            return Resume(processor, logical, ref registers, space, xsave, tcsPage);
+            return Resume(processor, logical, ref registers, space, xsave, tcsPage, isLoaded);
         }
         finally
         {
@@ -58,7 +82,8 @@ public static class EResume
         ref RegisterFile registers,
         ILinearAddressSpace space,
         Span<byte> xsave,
-        int tcsPage)
+        int tcsPage,
+        bool isLoaded)
     {
         int secsPage = processor.Epcm.EnclaveSecs(tcsPage);
         ref Tcs tcs = ref processor.TcsOf(tcsPage);
@@ -76,7 +101,7 @@ public static class EResume
         logical.UseSsaFrame(gprPage);
 
         GprSgx gpr = EnclaveEntry.GprOf(processor, logical);
-        bool notify = (tcs.Flags & TcsFlags.AEXNOTIFY) != 0 && (gpr.AexNotify & GprSgx.AexNotifyEnabled) != 0;
+        bool notify = !isLoaded && (tcs.Flags & TcsFlags.AEXNOTIFY) != 0 && (gpr.AexNotify & GprSgx.AexNotifyEnabled) != 0;
         if (notify)
         {
             if (cssa >= tcs.NSsa) return LeafResult.GeneralProtection;
@@ -88,14 +113,18 @@ public static class EResume
         ulong target = notify ? secs.BaseAddress + tcs.OEntry : gpr.Rip;
         ulong fsBase = notify ? secs.BaseAddress + tcs.OFsBase : gpr.FsBase;
         ulong gsBase = notify ? secs.BaseAddress + tcs.OGsBase : gpr.GsBase;
-        if (!Canonical.IsCanonical(target)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
-        if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
+        if (!isLoaded)
+        {
+            if (!Canonical.IsCanonical(target)) return LeafResult.GeneralProtection;
+            if (!Canonical.IsCanonical(fsBase)) return LeafResult.GeneralProtection;
+            if (!Canonical.IsCanonical(gsBase)) return LeafResult.GeneralProtection;
+        }
+
         if (!EnclaveEntry.TryActivate(ref tcs)) return LeafResult.GeneralProtection;
 
         // Another thread may have come and gone by this TCS since CSSA was read: then the frame found is not the current one.
         bool isCurrent = tcs.CSsa == cssa;
-        if (!isCurrent || (!notify && !SsaXsave.TryLoad(processor, logical, secs.Attributes.Xfrm, xsave)))
+        if (!isCurrent || (!notify && !isLoaded && !SsaXsave.TryLoad(processor, logical, secs.Attributes.Xfrm, xsave)))
         {
             Volatile.Write(ref tcs.State, Tcs.Inactive);
             return LeafResult.GeneralProtection;
