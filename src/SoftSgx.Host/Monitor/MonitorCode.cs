@@ -220,6 +220,7 @@ internal sealed class MonitorCode
         a.cmp(Qword(ThreadRecord.AtTcs), 0);
         a.jne(slow);
         events?.CheckRoom(EENTER, slow);
+        CheckAep(a, slow);
         FindTcs(monitor, EENTER, found, slow);
 
         a.Label(ref found);
@@ -278,6 +279,7 @@ internal sealed class MonitorCode
         a.mov(Qword(ThreadRecord.AtTcs), 0);
         a.Label(ref trusted);
         events?.CheckRoom(ERESUME, slow);
+        CheckAep(a, slow);
         FindTcs(monitor, ERESUME, found, slow);
 
         a.Label(ref found);
@@ -366,6 +368,14 @@ internal sealed class MonitorCode
         monitor.Rule(Recovery.SavedFlags, ERESUME);
         a.mov(eax, ERESUME);
         a.jmp(call);
+    }
+
+    /// <summary>On only if the AEP is an address of the program's half: another may be the leaf's #GP. RAX is lost.</summary>
+    private static void CheckAep(Assembler a, Label slow)
+    {
+        a.mov(rax, Qword(ThreadRecord.AtRcx));
+        a.shr(rax, 47);
+        a.jne(slow);
     }
 
     /// <summary>The record of the TCS in RBX into RDX, then on at a label; elsewhere if there is none. RAX is lost.</summary>

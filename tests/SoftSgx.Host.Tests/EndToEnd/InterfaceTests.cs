@@ -75,6 +75,21 @@ public sealed class InterfaceTests
         Assert.DoesNotContain("softsgx:", outcome.ErrorText, StringComparison.Ordinal);
     }
 
+    /// <summary>Random entries, exits, exceptions, steps and signals look the same to a program whoever does the transitions.</summary>
+    [EndToEndTheory]
+    [InlineData("1", "--trace=/dev/null")]
+    [InlineData("2")]
+    [InlineData("3", "--epc", "1M")]
+    public void All_that_a_program_sees_is_the_same_with_and_without_traps(string seed, params string[] options)
+    {
+        string program = Machine.BuildNativeTest("visible_state");
+        Outcome direct = Machine.Run([Machine.Softsgx, "run", .. options, program, seed]).Ended("exit 0");
+        Outcome exact = Machine.Run([Machine.Softsgx, "run", "--exact", program, seed]).Ended("exit 0");
+
+        Assert.True(exact.Text.Split('\n').Length > 1000, exact.ToString());
+        Assert.Equal(exact.Text, direct.Text);
+    }
+
     /// <summary>
     /// A signal at every instruction that a transition without a trap executes in the monitor, be it EENTER, EEXIT or ERESUME: registers, results,
     /// and what handlers see are as if it had hit the ENCLU, or come after it.
