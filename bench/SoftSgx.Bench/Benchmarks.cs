@@ -24,6 +24,7 @@ internal static class Benchmarks
         new("policy", "building an enclave with a policy of 1,000 rules against without one", PolicyChecks.Run),
         new("ecall", "an empty ECALL by the supervisor (--exact) against two bare ptrace stops; computing inside against outside", EcallUnderSupervision.Run),
         new("transitions", "ECALLs without a trap against a system call; 64 threads against one; computing under signals", Transitions.Run),
+        new("traced", "an empty ECALL with --trace, told by the program itself, against --exact --trace", TracedTransitions.Run),
         new("paging", "pages evicted and loaded in a live program, against userfaultfd, AES-GCM and punching holes alone", LivePaging.Run),
         new("interface", "system calls and processes under softsgx against without; ECALLs of 64 threads against one", ProgramInterface.Run),
         new("start", "softsgx run true against true, and what the supervisor holds in memory", ProgramStart.Run),

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using SoftSgx.Host.Cpuid;
 using SoftSgx.Host.Devices;
@@ -11,6 +12,7 @@ using SoftSgx.Host.Signals;
 using SoftSgx.Host.Spawn;
 using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Host.Tracing;
 using SoftSgx.Kernel;
 using SoftSgx.Kernel.Tracing;
 using SoftSgx.Processor;
@@ -118,13 +120,14 @@ public static class ProgramRunner
         SgxProcessor processor = new(configuration, identity.Secrets, options.Epc.Pages, platform);
         using AuditLog standardError = new();
         PolicyModule? policy = options.Policy is null ? null : new(options.Policy, options.Audit ?? standardError);
+        using TransitionLog? trace = options.Trace is null ? null : new TransitionLog(options.Trace);
         SgxSubsystem subsystem = new(processor, platform, new SubsystemOptions
         {
             Layout = options.Epc,
             Reclaim = options.Reclaim,
             Security = policy,
             CurrentTask = static () => HostTask.Current,
-            Trace = options.Trace,
+            Trace = trace,
         });
         foreach (int page in options.PoisonedPages)
         {
@@ -136,10 +139,10 @@ public static class ProgramRunner
             GenuineIntel = options.GenuineIntel,
         });
         FaultVerdicts verdicts = new();
-        using Pager pager = new(subsystem, verdicts, options.Trace);
+        using Pager pager = new(subsystem, verdicts, trace);
         DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
-        Supervisor supervisor = new(
-            subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, options.Trace, warn)
+        using Supervisor supervisor = new(
+            subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, trace, warn)
         {
             // Of interest only to those who use SGX at all.
             NoticeAtFirstEnclave = identity.WhyTemporary is null ? null
@@ -147,21 +150,25 @@ public static class ProgramRunner
         };
 
         using SyscallScript script = new();
-        StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);
-        if (!started.Started)
+        long start = 0;
+        WaitStatus status = OnOwnThread("tracer", () =>
         {
-            throw new HostException(
-                started.FailedCall == "ptrace" && ProcStatus.IsTraced
-                ? "softsgx itself runs under softsgx run, strace or a debugger, and a process has one tracer only: programs inside find SGX already"
-                : started.FailedCall == "ptrace"
-                ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
-                : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
-        }
-        long start = Stopwatch.GetTimestamp();
-        signals.StartForwarding(started.Pid);
-        subsystem.Reclaimer.Start();
-        pager.Start();
-        WaitStatus status = supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+            StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);
+            if (!started.Started)
+            {
+                throw new HostException(
+                    started.FailedCall == "ptrace" && ProcStatus.IsTraced
+                    ? "softsgx itself runs under softsgx run, strace or a debugger, and a process has one tracer only: programs inside find SGX already"
+                    : started.FailedCall == "ptrace"
+                    ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
+                    : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
+            }
+            start = Stopwatch.GetTimestamp();
+            signals.StartForwarding(started.Pid);
+            subsystem.Reclaimer.Start();
+            pager.Start();
+            return supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+        });
         subsystem.Reclaimer.Stop();
         if (script.Failure is (string call, int errno))
         {
@@ -178,10 +185,38 @@ public static class ProgramRunner
         });
         if (status.Signaled)
         {
-            options.Trace?.Flush();
+            trace?.Flush();
             SignalForwarder.DieOf(status.TerminatingSignal);
         }
         return status.ExitCode;
+    }
+
+    /// <summary>
+    /// Executes something on a thread of its own. This process's first thread is no tracer: orphans of the program become its children, and a tracer
+    /// that is a parent too would take their stops from their own tracers.
+    /// </summary>
+    private static T OnOwnThread<T>(string name, Func<T> function)
+    {
+        T? result = default;
+        ExceptionDispatchInfo? failure = null;
+        Thread thread = new(() =>
+        {
+            try
+            {
+                result = function();
+            }
+            catch (Exception e) // handed on to the caller
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+        })
+        {
+            Name = name,
+        };
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+        return result!;
     }
 
     private static int CannotExecute(Action<string> warn, string name, int errno)

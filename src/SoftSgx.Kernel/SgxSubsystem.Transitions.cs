@@ -52,6 +52,18 @@ public sealed partial class SgxSubsystem
         return result;
     }
 
+    /// <summary>Executes a leaf of ENCLU that a thread has executed itself: as <see cref="ExecuteEnclu"/>, and a trace has been told already.</summary>
+    /// <param name="enclave">The enclave.</param>
+    /// <param name="logical">The logical processor.</param>
+    /// <param name="registers">The registers that it had.</param>
+    /// <param name="space">Its page tables.</param>
+    /// <returns>What the leaf returned.</returns>
+    public LeafResult CatchUp(Enclave enclave, LogicalProcessor logical, ref RegisterFile registers, IProcessAddressSpace space)
+    {
+        ArgumentNullException.ThrowIfNull(logical);
+        return Execute(enclave, logical, ref registers, space, default, out _);
+    }
+
     private LeafResult Execute(
         Enclave? enclave,
         LogicalProcessor logical,

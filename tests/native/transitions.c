@@ -7,7 +7,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +58,16 @@ static void check(uint64_t got, uint64_t wanted, const char *what)
 	}
 }
 
-static void one_transit(unsigned int thread)
+static const struct way {
+	void (*transit)(struct transit *t);
+	const uint8_t *enclu;
+} ways[] = {
+	{ transit, transit_enclu },
+	{ transit_short, transit_short_enclu },
+	{ transit_inner, transit_short_enclu },
+};
+
+static void one_transit(unsigned int thread, const struct way *way)
 {
 	struct test_registers inside;
 	struct transit t, before;
@@ -71,11 +82,11 @@ static void one_transit(unsigned int thread)
 	};
 	before = t;
 	memset(&inside, 0, sizeof(inside));
-	transit(&t);
+	way->transit(&t);
 
 	check(inside.frame.rax, 0, "CSSA inside");
 	check(inside.frame.rbx, before.rbx, "RBX inside");
-	check(inside.frame.rcx, (uint64_t)transit_enclu + 3, "RCX inside");
+	check(inside.frame.rcx, (uint64_t)way->enclu + 3, "RCX inside");
 	check(inside.frame.rdx, before.rdx, "RDX inside");
 	check(inside.frame.rsi, before.rsi, "RSI inside");
 	check(inside.frame.rdi, before.rdi, "RDI inside");
@@ -96,7 +107,7 @@ static void one_transit(unsigned int thread)
 	check(inside.gs_base, inside.thread, "GS inside");
 
 	check(t.rax, SGX_EEXIT, "RAX outside");
-	check(t.rbx, (uint64_t)transit_enclu + 3, "RBX outside");
+	check(t.rbx, (uint64_t)way->enclu + 3, "RBX outside");
 	check(t.rcx, (uint64_t)transit_aep, "RCX outside");
 	check(t.rdi, TEST_MAGIC, "RDI outside");
 	check(t.rbp, before.rbp, "RBP outside");
@@ -107,12 +118,36 @@ static void one_transit(unsigned int thread)
 	report.rounds++;
 }
 
+/* Out by an ENCLU behind short instructions. */
+static void one_short_exit(unsigned int thread)
+{
+	struct transit t = {
+		.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+		.rdi = TEST_EXIT_SHORT, .rbp = chance(), .r12 = chance(),
+		.flags = 0x202,
+	}, before = t;
+
+	transit_short(&t);
+	check(t.rax, SGX_EEXIT, "RAX outside, short");
+	check(t.rbx, (uint64_t)transit_short_enclu + 3, "RBX outside, short");
+	check(t.rcx, (uint64_t)transit_aep, "RCX outside, short");
+	check(t.rdx, 0, "RDX outside, short");
+	check(t.rdi, TEST_MAGIC, "RDI outside, short");
+	check(t.rbp, before.rbp, "RBP outside, short");
+	check(t.r10 | t.r11, 0, "R10 and R11 outside, short");
+	check(t.flags & ARITHMETIC, 0x44, "flags outside, short");
+	report.rounds++;
+}
+
 static void registers(void)
 {
 	unsigned int thread = fresh_thread(&e);
 
 	for (int i = 0; i < ROUNDS; i++)
-		one_transit(thread);
+		if (i % 4 < 3)
+			one_transit(thread, &ways[i % 4]);
+		else
+			one_short_exit(thread);
 	if (report.flaw)
 		printf("# %s: %#llx, not %#llx\n", report.flaw,
 		       (unsigned long long)report.got,
@@ -134,6 +169,15 @@ struct worker {
 
 static volatile int stop;
 
+/* Into the middle of what a jump has taken the place of only now and then. */
+static void enter(struct transit *t, unsigned int round)
+{
+	if (round % 64 == 63)
+		transit_inner(t);
+	else
+		ways[round % 2].transit(t);
+}
+
 static void *work(void *argument)
 {
 	struct worker *w = argument;
@@ -151,8 +195,13 @@ static void *work(void *argument)
 				.rsi = x, .rdx = 3, .flags = 0x202,
 			};
 
-			transit(&t);
+			enter(&t, w->rounds);
 			result = t.rdi;
+			t.rdi = TEST_EXIT_SHORT;
+			t.rbx = e.tcs[w->thread];
+			t.rcx = (uint64_t)transit_aep;
+			enter(&t, w->rounds);
+			w->wrong += t.rdi != TEST_MAGIC;
 		}
 		for (int i = 0; i < 3; i++)
 			x = test_stir(x);
@@ -298,17 +347,152 @@ static void signals(int vdso)
 }
 
 /*
+ * Random calls whose transitions are the same in every run: "story SEED", to
+ * compare what is told of them. Each thread has a TCS of its own, and does its
+ * calls after those of the one before or, with "story SEED together", beside
+ * the others.
+ */
+#define STORY_CALLS	400
+
+static uint64_t story_seed, story_place;
+
+static void *tell(void *argument)
+{
+	uint64_t x = test_stir(story_seed + (uintptr_t)argument), result;
+	unsigned int thread = (uintptr_t)argument;
+
+	for (int i = 0; i < STORY_CALLS; i++) {
+		struct transit t = {
+			.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+			.rdi = TEST_NOTHING, .flags = 0x202,
+		};
+		struct sgx_enclave_run run = { 0 };
+		struct sgx_registers registers = { .rdi = TEST_UD2 };
+
+		x = test_stir(x);
+		switch (x >> 40 & 7) {
+		case 0:
+		case 1:
+			transit(&t);
+			break;
+		case 2:		/* no TCS */
+			run.tcs = e.tcs[thread] + 8;
+			sgx_enter(&registers, SGX_EENTER, &run);
+			break;
+		case 3:		/* an exception, its handler, and the way back */
+			enclave_enter(&e, thread, SGX_EENTER, &registers, &run);
+			registers = (struct sgx_registers){ .rdi = HANDLE_RECOVER };
+			enclave_enter(&e, thread, SGX_EENTER, &registers, &run);
+			registers = (struct sgx_registers){ 0 };
+			enclave_enter(&e, thread, SGX_ERESUME, &registers, &run);
+			break;
+		case 4:
+			test_call(&e, thread, TEST_WRITE, story_place, x, &result);
+			break;
+		case 5:
+			test_call(&e, thread, TEST_SPIN, x, x >> 50 & 0xff, &result);
+			break;
+		default:
+			test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+		}
+	}
+	return NULL;
+}
+
+static void story(const char *seed, int together)
+{
+	pthread_t threads[4];
+
+	story_seed = strtoull(seed, NULL, 0);
+	story_place = test_address(&e, PLACE_ARENA);
+	for (uintptr_t i = 0; i < 4; i++) {
+		if (pthread_create(&threads[i], NULL, tell, (void *)(i + 1)))
+			give_up("pthread_create");
+		if (!together)
+			pthread_join(threads[i], NULL);
+	}
+	for (int i = 0; i < 4 && together; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/*
+ * Processes that are killed wherever they may be: "killed". Each has an enclave
+ * of its own: a thread that dies inside takes an SSA frame with it.
+ */
+static void killed(void)
+{
+	int *ready = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	for (int i = 0; i < 100; i++) {
+		pid_t child;
+
+		*ready = 0;
+		child = fork();
+		if (child == 0) {
+			struct enclave_options options = { .threads = 4 };
+			struct worker w[2];
+
+			test_enclave(&e, &options);
+			start(w, 2);
+			while (w[0].rounds < 10 || w[1].rounds < 10)
+				sched_yield();
+			*(volatile int *)ready = 1;
+			for (;;)
+				pause();
+		}
+		while (!*(volatile int *)ready)
+			sched_yield();
+		usleep(chance() % 2000);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+}
+
+/*
+ * Threads that come and go while every TCS is taken back from under them, by
+ * calls on the enclave's memory, and signals arrive: "withdrawn".
+ */
+static void withdrawn(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+	struct worker w[4];
+
+	sigaction(SIGUSR1, &action, NULL);
+	find_foreign();
+	start(w, 4);
+	for (int i = 0; i < 3000; i++) {
+		volatile unsigned int before = w[i % 4].rounds;
+
+		if (mprotect((void *)story_place, PAGE, PROT_READ | PROT_WRITE))
+			give_up("mprotect");
+		pthread_kill(w[chance() % 4].pthread, SIGUSR1);
+		while (w[i % 4].rounds == before && chance() % 1000)
+			;
+	}
+	finish(w, 4, "withdrawn");
+	expect(misplaced, 0, "withdrawn: where handlers find the program");
+}
+
+/*
  * A signal at every instruction of whatever does transitions without a trap,
  * one after the other: "probe", under softsgx run --probe-monitor.
  */
-static void probe(int vdso)
+enum probed { PROBE_VDSO, PROBE_OWN, PROBE_SHORT };
+
+static void probe(enum probed probed)
 {
-	const char *name = vdso ? "vDSO" : "own ENCLU";
+	static const char *const names[] = { "vDSO", "own ENCLU", "short" };
+	const char *name = names[probed];
 	unsigned int thread = fresh_thread(&e), wrong = 0, at;
 	struct sigaction action = {
 		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
 	};
 	uint64_t result;
+	/* Of no enclave: a call on one that runs would send the next entry to the supervisor. */
+	int fd = open("/dev/sgx_enclave", O_RDWR);
 
 	sigaction(SIGUSR1, &action, NULL);
 	find_foreign();
@@ -316,27 +500,30 @@ static void probe(int vdso)
 	misplaced = 0;
 	for (at = 1; at < 400; at++) {
 		for (int i = 0; i < 3; i++)	/* nothing traps any more */
-			one_transit(thread), test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+			one_transit(thread, &ways[0]), one_short_exit(thread),
+			test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
 		handled = 0;
-		ioctl(e.fd, 0xa4f0, (unsigned long)at);
-		if (vdso) {
+		ioctl(fd, 0xa4f0, (unsigned long)at);
+		if (probed == PROBE_VDSO)
 			wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
 				 result != TEST_MAGIC;
-		} else {
-			one_transit(thread);
-		}
+		else if (probed == PROBE_OWN)
+			one_transit(thread, &ways[0]);
+		else
+			one_short_exit(thread);
 		if (!handled)
 			break;
 		errno = 0;
 	}
-	printf("# %u instructions\n", at - 1);
+	close(fd);
+	printf("# %u instructions\n# %u ECALLs\n", at - 1, 7 * at);
 	if (report.flaw)
 		printf("# %s: %#llx, not %#llx\n", report.flaw,
 		       (unsigned long long)report.got,
 		       (unsigned long long)report.wanted);
 	if (misplaced)
 		printf("# a handler saw RIP = %#llx\n", (unsigned long long)where);
-	expect_true(at > 60 && at < 400, "%s: a transition's instructions", name);
+	expect_true(at > 100 && at < 400, "%s: a transition's instructions", name);
 	expect(wrong, 0, "%s: results", name);
 	expect_true(!report.flaw, "%s: registers and flags", name);
 	expect(misplaced, 0, "%s: where handlers find the program", name);
@@ -372,7 +559,8 @@ static void single_steps(void)
 
 	signal(SIGTRAP, on_step);
 	for (int i = 0; i < 5; i++) {
-		one_transit(thread);
+		one_transit(thread, &ways[0]);
+		one_short_exit(thread);
 		test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
 	}
 	for (int i = 0; i < 3; i++) {
@@ -389,6 +577,17 @@ static void single_steps(void)
 	step(0);
 	expect_hex(t.rdi, TEST_MAGIC, "single steps, own ENCLU: result");
 	expect_true(steps > 10, "single steps, own ENCLU: there are some");
+	for (unsigned int i = 1; i < 3; i++) {
+		t = (struct transit){
+			.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+			.rdi = TEST_EXIT_SHORT, .flags = 0x302,
+		};
+		steps = 0;
+		ways[i].transit(&t);
+		step(0);
+		expect_hex(t.rdi, TEST_MAGIC, "single steps, short %u: result", i);
+		expect_true(steps > 10, "single steps, short %u: there are some", i);
+	}
 	signal(SIGTRAP, SIG_DFL);
 }
 
@@ -459,15 +658,36 @@ static void vandals(void)
 int main(int argc, char **argv)
 {
 	struct enclave_options options = { .threads = 48 };
+	uint64_t result;
 
+	if (argc > 1 && !strcmp(argv[1], "killed")) {
+		killed();
+		return 0;
+	}
 	test_enclave(&e, &options);
 	if (argc > 1 && !strcmp(argv[1], "probe")) {
-		probe(1);
-		probe(0);
+		probe(PROBE_VDSO);
+		probe(PROBE_OWN);
+		probe(PROBE_SHORT);
 		return done();
 	}
+	if (argc > 1 && !strcmp(argv[1], "live")) {	/* some calls, then wait for input */
+		for (int i = 0; i < 10; i++)
+			test_call(&e, 1, TEST_NOTHING, 0, 0, &result);
+		getchar();
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "withdrawn")) {
+		story_place = test_address(&e, PLACE_ARENA);
+		withdrawn();
+		return done();
+	}
+	if (argc > 2 && !strcmp(argv[1], "story")) {
+		story(argv[2], argc > 3);
+		return 0;
+	}
+	threads();		/* first: sites change under them */
 	registers();
-	threads();
 	one_tcs();
 	signals(1);
 	signals(0);

@@ -53,7 +53,7 @@ internal sealed class TraceTarget : ITrace, IDisposable
     {
         lock (_gate)
         {
-            _format.Write(_buffer, e, DateTime.UtcNow, TraceActor.Name);
+            _format.Write(_buffer, e, e.Time ?? DateTime.UtcNow, e.Thread ?? TraceActor.Name);
             if (_file is null || _buffer.WrittenCount > BufferSize / 2)
             {
                 WriteOut();

@@ -4,6 +4,7 @@ using SoftSgx.Host.Interop;
 using SoftSgx.Host.Memory;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Supervision;
+using SoftSgx.Host.Tracing;
 using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Monitor;
@@ -27,6 +28,9 @@ internal sealed unsafe class MonitorArea : IDisposable
 
     private readonly byte* _memory;
     private readonly MonitorCode _common;
+    private readonly TransitionLog? _log;
+    private readonly TracedTcss _tracedTcss = new();
+    private readonly TransitionRing?[] _rings = new TransitionRing?[MonitorLayout.RecordCount];
     private readonly List<ulong> _views = [];
     private readonly SortedList<int, MonitorSite> _sites = [];
     private readonly HashSet<ulong> _seen = [];
@@ -35,10 +39,11 @@ internal sealed unsafe class MonitorArea : IDisposable
     private int _end;
     private int _references = 1;
 
-    private MonitorArea(byte* memory, MonitorCode common)
+    private MonitorArea(byte* memory, MonitorCode common, TransitionLog? log)
     {
         _memory = memory;
         _common = common;
+        _log = log;
     }
 
     /// <summary>Transitions of threads that have ended.</summary>
@@ -53,13 +58,13 @@ internal sealed unsafe class MonitorArea : IDisposable
     internal ref TcsRecord Tcs(int index) => ref Unsafe.AsRef<TcsRecord>(_memory + MonitorLayout.Tcss + (index * MonitorLayout.RecordSize));
 
     /// <summary>Makes one within reach of an address; null if there is no room or no memory.</summary>
-    internal static MonitorArea? CreateNear(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong address)
+    internal static MonitorArea? CreateNear(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, TransitionLog? log, ulong address)
     {
-        ulong gap = FindGap(thread, address);
-        return gap == 0 ? null : Create(thread, calls, scratch, common, gap);
+        ulong gap = FindGap(thread, address, common.Size, []);
+        return gap == 0 ? null : Create(thread, calls, scratch, common, log, gap);
     }
 
-    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, ulong view)
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, TransitionLog? log, ulong view)
     {
         Span<byte> name = stackalloc byte[16];
         name.Clear();
@@ -73,12 +78,12 @@ internal sealed unsafe class MonitorArea : IDisposable
         {
             return null;
         }
-        MonitorArea? area = Create(thread, calls, (int)fd, common, view);
+        MonitorArea? area = Create(thread, calls, (int)fd, common, log, view);
         _ = calls.Call(SYS_close, (ulong)fd);
         return area;
     }
 
-    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, ulong view)
+    private static MonitorArea? Create(TracedThread thread, in InjectedCalls calls, int fd, MonitorCode common, TransitionLog? log, ulong view)
     {
         int own = ForeignDescriptor.TakeOver(thread.Tid, fd);
         if (own < 0)
@@ -87,16 +92,16 @@ internal sealed unsafe class MonitorArea : IDisposable
         }
         nint memory = -1;
         // Sealed before the memory is touched: the program could cut the file short under it.
-        if (Libc.FTruncate(own, MonitorLayout.Size) == 0 && Libc.Fcntl(own, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        if (Libc.FTruncate(own, common.Size) == 0 && Libc.Fcntl(own, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         {
-            memory = Libc.MMap(0, MonitorLayout.Size, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
+            memory = Libc.MMap(0, (nuint)common.Size, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0);
         }
         _ = Libc.Close(own);
         if (memory == -1)
         {
             return null;
         }
-        MonitorArea area = new((byte*)memory, common);
+        MonitorArea area = new((byte*)memory, common, log);
         area.Fill();
         if (area.MapFirst(calls, fd, view))
         {
@@ -109,7 +114,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// <summary>The same in a forked child: at the same addresses, with the same code, and nobody inside.</summary>
     internal bool CopyTo(TracedThread thread, in InjectedCalls calls, ulong scratch, out MonitorArea? copy)
     {
-        copy = Create(thread, calls, scratch, _common, _views[0]);
+        copy = Create(thread, calls, scratch, _common, _log, _views[0]);
         if (copy is null)
         {
             return false;
@@ -175,14 +180,16 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// <summary>True the first time that it is asked for an address; there is an end to how many it remembers.</summary>
     internal bool SeesFirst(ulong enclu) => _seen.Count < MonitorLayout.Size / 16 && _seen.Add(enclu);
 
+    private int NextOrigin => (_end + 15) & ~15;
+
     /// <summary>Adds a site: assembles its code and makes it known. Null if there is no room for it, or it cannot be reached.</summary>
     /// <param name="view">The view, near the site.</param>
-    /// <param name="stolen">The instruction before the ENCLU.</param>
+    /// <param name="stolen">The instructions before the ENCLU that its code begins with.</param>
     /// <param name="enclu">Where the code goes for what it does not do itself.</param>
     /// <param name="site">The site without what this finds out.</param>
-    internal MonitorSite? Add(ulong view, Iced.Intel.Instruction? stolen, ulong enclu, MonitorSite site)
+    internal MonitorSite? Add(ulong view, ReadOnlySpan<Iced.Intel.Instruction> stolen, ulong enclu, MonitorSite site)
     {
-        int origin = (_end + 15) & ~15;
+        int origin = NextOrigin;
         SiteCode? code = SiteCode.Assemble(_common, view, origin, stolen, enclu);
         if (code is null || origin + SiteRecord.Bytes + code.Bytes.Length > MonitorLayout.Size)
         {
@@ -200,18 +207,47 @@ internal sealed unsafe class MonitorArea : IDisposable
         return site;
     }
 
-    /// <summary>True if there is a view that code at an address can jump to and back from.</summary>
-    internal bool HasViewNear(ulong address) => Distance(NearestView(address), address) < Reach;
-
-    /// <summary>The view that is nearest to an address.</summary>
-    internal ulong NearestView(ulong address) => _views.MinBy(view => Distance(view, address));
-
-    /// <summary>Maps a view that code at an address can jump to and back from. Zero if there is no room.</summary>
-    internal ulong MapNear(TracedThread thread, in InjectedCalls calls, ulong address)
+    /// <summary>The view that the next site can be in; zero if there is none.</summary>
+    /// <param name="start">Where its jump will be.</param>
+    /// <param name="inner">Where the jump has to have traps.</param>
+    internal ulong ViewFor(ulong start, ReadOnlySpan<int> inner)
     {
-        ulong gap = FindGap(thread, address);
+        ulong best = 0;
+        foreach (ulong view in _views)
+        {
+            if (Distance(view, start) < Reach && (best == 0 || Distance(view, start) < Distance(best, start)) && MonitorSite.HasTraps(Displacement(view, start), inner))
+            {
+                best = view;
+            }
+        }
+        return best;
+    }
+
+    /// <summary>Maps a view that the next site can be in. Zero if there is no room.</summary>
+    internal ulong MapFor(TracedThread thread, in InjectedCalls calls, ulong start, ReadOnlySpan<int> inner)
+    {
+        ulong gap = FindGap(thread, start, MonitorLayout.Size, inner.IsEmpty ? [] : ViewsWithTraps(start, inner));
         return gap != 0 && MapAgain(calls, gap) ? gap : 0;
     }
+
+    /// <summary>Every view from which the displacement of a jump to the next site has traps in its upper half.</summary>
+    private List<ulong> ViewsWithTraps(ulong start, ReadOnlySpan<int> inner)
+    {
+        List<ulong> views = [];
+        ulong lowest = start - (1UL << 31) & ~(MonitorLayout.Alignment - 1);
+        for (ulong i = 0; i < 1UL << 32; i += MonitorLayout.Alignment)
+        {
+            ulong view = lowest + i;
+            if (view - LowestAddress < HighestAddress && Distance(view, start) < Reach && MonitorSite.HasTraps(Displacement(view, start), inner))
+            {
+                views.Add(view);
+            }
+        }
+        return views;
+    }
+
+    /// <summary>The displacement of a jump to the next site.</summary>
+    private int Displacement(ulong view, ulong start) => unchecked((int)(view + (ulong)(NextOrigin + SiteRecord.Bytes) - start - MonitorSite.JumpLength));
 
     /// <summary>A record for a thread, unless it has one; false if there are no more.</summary>
     internal bool TryAttach(TracedThread thread)
@@ -227,6 +263,14 @@ internal sealed unsafe class MonitorArea : IDisposable
         }
         _threads[slot] = thread;
         Thread(slot) = default;
+        if (_log is not null)
+        {
+            nint control = (nint)_memory + MonitorLayout.RingControls + (slot * MonitorLayout.RecordSize);
+            nint events = (nint)_memory + MonitorLayout.Rings + (slot * MonitorLayout.RingSize);
+            TransitionRing ring = new(control, events, _tracedTcss, thread.Tid);
+            _rings[slot] = ring;
+            _log.Add(ring);
+        }
         thread.MonitorSlot = slot;
         return true;
     }
@@ -237,6 +281,11 @@ internal sealed unsafe class MonitorArea : IDisposable
         if (thread.MonitorSlot != 0)
         {
             Ended = Ended.Plus(Thread(thread.MonitorSlot));
+            if (_rings[thread.MonitorSlot] is TransitionRing ring)
+            {
+                _log!.Remove(ring);
+                _rings[thread.MonitorSlot] = null;
+            }
             _threads[thread.MonitorSlot] = null;
             thread.MonitorSlot = 0;
         }
@@ -280,6 +329,12 @@ internal sealed unsafe class MonitorArea : IDisposable
         return free;
     }
 
+    /// <summary>The ring in which a thread tells of its transitions; null if nobody asks.</summary>
+    internal TransitionRing? Ring(int slot) => _rings[slot];
+
+    /// <summary>Threads may enter by the TCS of a record from now on.</summary>
+    internal void Name(int index, ulong tcs, Kernel.Enclave enclave) => _log?.Name(_tracedTcss, index, tcs, enclave.Base, enclave.Size);
+
     /// <summary>The TCS and the enclave of a record; false if it is free.</summary>
     internal bool TryGetTcs(int index, out ulong address, out OpenEnclave owner)
     {
@@ -300,9 +355,15 @@ internal sealed unsafe class MonitorArea : IDisposable
         {
             return -1;
         }
-        int index = (int)(tcs & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
+        int index = TcsIndex(tcs);
         return TryGetTcs(index, out _, out _) && TakeFrom(index, slot) ? index : -1;
     }
+
+    /// <summary>True if a thread has the TCS that its record names.</summary>
+    internal bool HasTcs(int slot) => IsOwner(Volatile.Read(ref Tcs(TcsIndex(Thread(slot).Tcs)).State), slot);
+
+    /// <summary>The number of the record of a TCS at an address, which may be made up.</summary>
+    internal static int TcsIndex(ulong record) => (int)(record & (MonitorLayout.Alignment - 1)) / MonitorLayout.RecordSize;
 
     /// <summary>Takes the TCS of a record away from a thread; false if that does not have it.</summary>
     internal bool TakeFrom(int index, int slot)
@@ -344,7 +405,18 @@ internal sealed unsafe class MonitorArea : IDisposable
             _ = calls.Call(SYS_munmap, view, MonitorLayout.DataSize);
             return false;
         }
-        _ = calls.Call(SYS_madvise, view, MonitorLayout.Size, MADV_DONTFORK);
+        if (_common.IsTraced)
+        {
+            ulong rings = view + MonitorLayout.RingControls;
+            if (calls.Call(SYS_mmap, rings, MonitorLayout.TracedSize - MonitorLayout.RingControls, PROT_READ | PROT_WRITE, Flags, (ulong)fd, MonitorLayout.RingControls) != (long)rings)
+            {
+                _ = calls.Call(SYS_munmap, view, MonitorLayout.Size);
+                return false;
+            }
+            *(ulong*)(_memory + MonitorLayout.Threads + MonitorLayout.RingControlsAddress) = rings;
+            *(ulong*)(_memory + MonitorLayout.Threads + MonitorLayout.RingsAddress) = view + MonitorLayout.Rings;
+        }
+        _ = calls.Call(SYS_madvise, view, (ulong)_common.Size, MADV_DONTFORK);
         _views.Add(view);
         return true;
     }
@@ -373,7 +445,11 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// Room for a view within reach of an address, but well away from it: what lies around an enclave, and around the last library, is where
     /// programs map things next, some of them at addresses that they take for free. Zero if there is none.
     /// </summary>
-    private static ulong FindGap(TracedThread thread, ulong near)
+    /// <param name="thread">A thread of the program.</param>
+    /// <param name="near">The address.</param>
+    /// <param name="size">Bytes of the view.</param>
+    /// <param name="views">The only views that will do; empty for any.</param>
+    private static ulong FindGap(TracedThread thread, ulong near, int size, List<ulong> views)
     {
         const ulong Away = Reach / 2;
         List<(ulong Start, ulong End)> taken = [];
@@ -392,24 +468,32 @@ internal sealed unsafe class MonitorArea : IDisposable
         ulong best = 0, end = LowestAddress;
         foreach ((ulong start, ulong behind) in taken)
         {
-            best = Better(best, end, start, near, near > Away ? near - Away : 0);
-            best = Better(best, end, start, near, near + Away);
+            if (views.Count == 0)
+            {
+                best = Better(best, end, start, (ulong)size, near, near > Away ? near - Away : 0);
+                best = Better(best, end, start, (ulong)size, near, near + Away);
+            }
+            foreach (ulong view in views)
+            {
+                ulong candidate = Better(best, end, start, (ulong)size, near, view);
+                best = candidate == view ? view : best;
+            }
             end = Math.Max(end, behind);
         }
         return best;
     }
 
     /// <summary>Of the best place so far and the place in a gap that is nearest to where it should be, the better one.</summary>
-    private static ulong Better(ulong best, ulong start, ulong end, ulong near, ulong wanted)
+    private static ulong Better(ulong best, ulong start, ulong end, ulong size, ulong near, ulong wanted)
     {
         // A page is left free on either side, so that a stack that grows, or an overflow, does not reach it.
         const ulong Mask = MonitorLayout.Alignment - 1;
         ulong first = (start + PageSize + Mask) & ~Mask;
-        if (end < PageSize + MonitorLayout.Size || first > end - PageSize - MonitorLayout.Size)
+        if (end < PageSize + size || first > end - PageSize - size)
         {
             return best;
         }
-        ulong last = (end - PageSize - MonitorLayout.Size) & ~Mask;
+        ulong last = (end - PageSize - size) & ~Mask;
         ulong candidate = Math.Clamp(wanted & ~Mask, first, last);
         ulong distance = Distance(candidate, near);
         return distance < Reach && (best == 0 || Misplacement(distance) < Misplacement(Distance(best, near))) ? candidate : best;
@@ -430,7 +514,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     {
         if (--_references == 0)
         {
-            _ = Libc.MUnmap((nint)_memory, MonitorLayout.Size);
+            _ = Libc.MUnmap((nint)_memory, (nuint)_common.Size);
         }
     }
 }

@@ -40,6 +40,9 @@ internal sealed class MonitorAssembler
     /// <summary>The address of a place of the monitor into a register.</summary>
     internal void Lea(Register register, int offset) => Code.AddInstruction(Instruction.Create(Iced.Intel.Code.Lea_r64_m, register, At(offset)));
 
+    /// <summary>Eight bytes at a place of the monitor into a register.</summary>
+    internal void Load(Register register, int offset) => Code.AddInstruction(Instruction.Create(Iced.Intel.Code.Mov_r64_rm64, register, At(offset)));
+
     /// <summary>Address of a place of the monitor in the view.</summary>
     internal long Address(int offset) => (long)_view + offset;
 

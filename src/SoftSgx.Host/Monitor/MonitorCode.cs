@@ -22,6 +22,9 @@ namespace SoftSgx.Host.Monitor;
 ///          give the TCS back
 ///          FS, GS of the host, RCX = AEP, RAX = 4, jump to RBX
 /// </code>
+/// <para>
+/// In a traced run both also write an event (<see cref="EventCode"/>); a ring that is full is one more reason for the supervisor.
+/// </para>
 /// </remarks>
 internal sealed class MonitorCode
 {
@@ -35,8 +38,9 @@ internal sealed class MonitorCode
 
     private const int HashShift = 23; // leaves nine bits: RecordCount
 
-    private MonitorCode(byte[] bytes, RecoveryPoint[] rules, int enter, int exit, int another, int called, int calledAnother)
+    private MonitorCode(bool isTraced, byte[] bytes, RecoveryPoint[] rules, int enter, int exit, int another, int called, int calledAnother)
     {
+        IsTraced = isTraced;
         Bytes = bytes;
         Rules = rules;
         Enter = enter;
@@ -49,9 +53,18 @@ internal sealed class MonitorCode
     /// <summary>As many neighbouring records are looked at for a TCS.</summary>
     internal const int Probes = 4;
 
+    /// <summary>Transitions write events.</summary>
+    internal bool IsTraced { get; }
+
+    /// <summary>Bytes of the memory, and of the first view of it.</summary>
+    internal int Size => IsTraced ? MonitorLayout.TracedSize : MonitorLayout.Size;
+
     internal byte[] Bytes { get; }
 
     internal RecoveryPoint[] Rules { get; }
+
+    /// <summary>The rule of the landings.</summary>
+    internal RecoveryPoint Landing => new(0, IsTraced ? Recovery.Entered : Recovery.Based, EENTER);
 
     /// <summary>Offsets in the monitor of the code of EENTER and EEXIT.</summary>
     internal int Enter { get; }
@@ -70,10 +83,12 @@ internal sealed class MonitorCode
     internal static int RecordOf(ulong tcs) =>
         MonitorLayout.Tcss + ((int)(unchecked((uint)(tcs >> 12) * (uint)HashMultiplier) >> HashShift) * MonitorLayout.RecordSize);
 
-    internal static MonitorCode Assemble()
+    /// <param name="isTraced">Transitions are to write events.</param>
+    internal static MonitorCode Assemble(bool isTraced)
     {
         const ulong AnyView = 0x1000_0000;
         MonitorAssembler monitor = new(AnyView, MonitorLayout.Code);
+        EventCode? events = isTraced ? new EventCode(monitor) : null;
         Assembler a = monitor.Code;
         Label enter = a.CreateLabel(), found = a.CreateLabel(), slowEnter = a.CreateLabel(), exit = a.CreateLabel();
         Label slowExit = a.CreateLabel(), slowExitRsi = a.CreateLabel(), call = a.CreateLabel(), called = a.CreateLabel();
@@ -83,6 +98,7 @@ internal sealed class MonitorCode
         SaveFlags(monitor, EENTER);
         a.cmp(Qword(ThreadRecord.AtTcs), 0);
         a.jne(slowEnter);
+        events?.CheckRoom(EENTER, slowEnter);
         a.mov(rdx, rbx);
         monitor.Rule(Recovery.SavedRdx, EENTER);
         a.shr(rdx, 12);
@@ -127,6 +143,8 @@ internal sealed class MonitorCode
         a.inc(__qword_ptr[rcx + rax]);
         a.lea(rdx, __[rdx + (MonitorLayout.Landings - MonitorLayout.Tcss)]);
         a.mov(Qword(ThreadRecord.AtLanding), rdx);
+        events?.Write(EENTER);
+        events?.Publish(Recovery.Entered);
         RestoreFlags(a);
         a.mov(rdx, Qword(ThreadRecord.AtRdx));
         a.mov(rax, Qword(ThreadRecord.AtLanding));
@@ -146,12 +164,18 @@ internal sealed class MonitorCode
         a.mov(rax, rbx);
         a.shr(rax, 47); // an address of the kernel's half, or none: the leaf's #GP, or a fault behind it
         a.jne(slowExit);
+        events?.CheckRoom(EEXIT, slowExit);
         a.mov(rdx, Qword(ThreadRecord.AtTcs));
         monitor.Rule(Recovery.SavedRdx, EEXIT);
         a.cmp(rdx, (int)ThreadRecord.Occupied);
         a.jbe(slowExit);
         a.mov(Qword(ThreadRecord.AtRsi), rsi);
         monitor.Rule(Recovery.SavedRsi, EEXIT);
+        if (events is not null)
+        {
+            events.Write(EEXIT);
+            a.mov(rdx, Qword(ThreadRecord.AtTcs));
+        }
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtState]);
         a.cmp(ax, cx);
         a.jne(slowExitRsi);
@@ -161,6 +185,7 @@ internal sealed class MonitorCode
         a.jne(slowExitRsi);
 
         monitor.Rule(Recovery.Left, EEXIT);
+        events?.Publish(Recovery.LeftAndTold);
         a.mov(Qword(ThreadRecord.AtTcs), 0);
         a.mov(rax, Qword(ThreadRecord.AtHostFs));
         a.wrfsbase(rax);
@@ -210,7 +235,7 @@ internal sealed class MonitorCode
 
         byte[] bytes = monitor.Assemble(out RecoveryPoint[] rules, out AssemblerResult result);
         int At(Label label) => (int)(result.GetLabelRIP(label) - AnyView);
-        return new MonitorCode(bytes, rules, At(enter), At(exit), At(another), At(called), At(calledAnother));
+        return new MonitorCode(isTraced, bytes, rules, At(enter), At(exit), At(another), At(called), At(calledAnother));
     }
 
     /// <summary>Saves RDX, and the flags but for the zero flag, which is in the record.</summary>

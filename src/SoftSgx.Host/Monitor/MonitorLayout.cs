@@ -7,9 +7,11 @@ namespace SoftSgx.Host.Monitor;
 /// 0x10000  TCS records, 128 bytes each, found by the TCS's address
 /// 0x20000  one landing for each TCS record: RAX = CSSA, jump to the entry    readable and executable
 /// 0x30000  what all sites share, then the sites' own code
+/// 0x40000  in a traced run: one ring control for each thread record          readable and writable, in the first view only
+/// 0x50000  then the rings of events, 16 KiB each
 /// </code>
-/// All of it is reached relative to RIP, so several views of the same memory can be mapped, each near the code that jumps to it. The lower
-/// sixteen bits of a record's address are the same in all views.
+/// What lies below 0x40000 is reached relative to RIP, so several views of the same memory can be mapped, each near the code that jumps to it.
+/// The lower sixteen bits of a record's address are the same in all views. The rings are reached by their addresses.
 /// </remarks>
 internal static class MonitorLayout
 {
@@ -25,4 +27,12 @@ internal static class MonitorLayout
 
     /// <summary>Where in the first thread record the selector stands whose limit tells a thread its record.</summary>
     internal const int Selector = 0;
+
+    /// <summary>Where in the first thread record the addresses of the ring controls and of the rings stand.</summary>
+    internal const int RingControlsAddress = 8, RingsAddress = 16;
+
+    /// <summary>Bytes of a ring: a power of two, as many events as fit.</summary>
+    internal const int RingSize = 0x4000;
+
+    internal const int RingControls = Size, Rings = RingControls + (RecordCount * RecordSize), TracedSize = Rings + (RecordCount * RingSize);
 }

@@ -3,7 +3,7 @@ namespace SoftSgx.Host.Monitor;
 /// <summary>How a thread that stopped inside the monitor gets back to the ENCLU that it came from, or on from there.</summary>
 internal enum Recovery : byte
 {
-    /// <summary>Nothing was changed. It stands at the instruction that was taken from the site.</summary>
+    /// <summary>Nothing was changed. It stands at an instruction that was taken from the site; the operand is where, counted from the first.</summary>
     AtStolen,
 
     /// <summary>Nothing was changed. It stands at the ENCLU.</summary>
@@ -54,12 +54,21 @@ internal enum Recovery : byte
     /// <summary>With the zero flag set as <see cref="Left"/>, else as <see cref="SavedRsi"/>.</summary>
     LeftIfZero,
 
-    /// <summary>EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record.</summary>
+    /// <summary>
+    /// EEXIT has given back the TCS: RDX, RSI, flags, AEP and the bases are in the record. In a traced run its event is written, and still to
+    /// be published.
+    /// </summary>
     Left,
+
+    /// <summary>As <see cref="Left"/>, with the event published.</summary>
+    LeftAndTold,
+
+    /// <summary>The event of an entry is published, so the entry has happened. RDX, the site, the TCS and flags are in the record.</summary>
+    Entered,
 }
 
 /// <summary>From an offset on, how to recover.</summary>
 /// <param name="Offset">Offset of the first instruction that the rule is for, from the beginning of the code.</param>
 /// <param name="Kind">The rule.</param>
-/// <param name="Operand">The leaf, or what to add to RCX.</param>
+/// <param name="Operand">The leaf, what to add to RCX, or where an instruction was.</param>
 internal readonly record struct RecoveryPoint(int Offset, Recovery Kind, int Operand);

@@ -16,6 +16,12 @@ public sealed class TraceEvent(TraceKinds kind, string name)
     /// <summary>Native name.</summary>
     public string Name { get; } = name;
 
+    /// <summary>When it happened, UTC; <see langword="null"/> if that is when it is taken.</summary>
+    public DateTime? Time { get; set; }
+
+    /// <summary>For whom it happened, as <see cref="TraceActor.Name"/> has it; <see langword="null"/> for the actor of the calling thread.</summary>
+    public string? Thread { get; init; }
+
     /// <summary>The values, in the order in which people expect them.</summary>
     public IReadOnlyList<TraceField> Fields => _fields;
 

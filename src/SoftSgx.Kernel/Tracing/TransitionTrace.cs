@@ -7,7 +7,7 @@ namespace SoftSgx.Kernel.Tracing;
 
 /// <summary>The events of logical processors: leaves of ENCLU, and asynchronous exits.</summary>
 /// <remarks>The operands of a leaf are those of <see cref="LeafTable"/>; here stands what can be said of each.</remarks>
-internal static class TransitionTrace
+public static class TransitionTrace
 {
     /// <summary>A leaf was executed.</summary>
     /// <param name="trace">Where the event goes.</param>
@@ -18,7 +18,7 @@ internal static class TransitionTrace
     /// <param name="space">The page tables.</param>
     /// <param name="result">How it ended.</param>
     /// <param name="outcome">If that is #PF: what became of the page fault.</param>
-    public static void Executed(
+    internal static void Executed(
         ITrace trace,
         SgxProcessor processor,
         Enclave? enclave,
@@ -51,8 +51,32 @@ internal static class TransitionTrace
         trace.Write(e);
     }
 
+    /// <summary>A thread entered or left an enclave by itself: the event that <see cref="Executed"/> would have made, and the way.</summary>
+    /// <param name="leaf">EENTER, ERESUME or EEXIT.</param>
+    /// <param name="rbx">The TCS, or where EEXIT goes.</param>
+    /// <param name="rcx">The AEP.</param>
+    /// <param name="cssa">The current SSA frame at EENTER.</param>
+    /// <param name="enclaveBase">Where the enclave begins.</param>
+    /// <param name="enclaveSize">Its size in bytes; 0 if it is not known.</param>
+    /// <param name="way">By what the thread went.</param>
+    /// <param name="thread">The thread.</param>
+    /// <returns>The event.</returns>
+    public static TraceEvent Completed(
+        EncluLeaf leaf, ulong rbx, ulong rcx, uint cssa, ulong enclaveBase, ulong enclaveSize, string way, string thread)
+    {
+        LeafInfo info = LeafTable.Find(LeafKind.ENCLU, (uint)leaf)!;
+        TraceEvent e = new TraceEvent(TraceKinds.Enclu, info.Name) { Thread = thread }
+            .Add(FieldName(info.Rbx), rbx, enclaveBase, enclaveSize).Add(FieldName(info.Rcx), rcx, enclaveBase, enclaveSize).Return(0);
+        if (leaf == EncluLeaf.EENTER)
+        {
+            e.Add("cssa", (long)cssa);
+        }
+
+        return e.Add("way", way);
+    }
+
     /// <summary>An asynchronous exit is about to happen.</summary>
-    public static void Exiting(ITrace trace, Enclave enclave, LogicalProcessor logical, in RegisterFile registers, in ExitEvent exit)
+    internal static void Exiting(ITrace trace, Enclave enclave, LogicalProcessor logical, in RegisterFile registers, in ExitEvent exit)
     {
         var e = new TraceEvent(TraceKinds.Exit, exit.IsException ? TraceNames.OfVector(exit.Vector) : "interrupt");
         if (exit.IsException)
@@ -64,7 +88,7 @@ internal static class TransitionTrace
     }
 
     /// <summary>A thread died inside.</summary>
-    public static void Abandoned(ITrace trace, Enclave enclave, LogicalProcessor logical)
+    internal static void Abandoned(ITrace trace, Enclave enclave, LogicalProcessor logical)
         => trace.Write(new TraceEvent(TraceKinds.Exit, "death").Add("tcs", logical.TcsAddress, enclave));
 
     /// <summary>The name of a field for an operand of the table: "REPORTDATA" is reportData, "enclave page" enclavePage.</summary>

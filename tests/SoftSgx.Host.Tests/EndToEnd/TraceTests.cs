@@ -28,10 +28,10 @@ public sealed partial class TraceTests
             @"ENCLS\[EINIT\]\(enclaveHash=([0-9a-f]{64}), secs=1\) = 0 \{mrEnclave=\1, mrSigner=[0-9a-f]{64}\}",
             @"ioctl\(3, SGX_IOC_ENCLAVE_INIT, \{sigStruct=0x[0-9a-f]+, enclaveHash=[0-9a-f]{64}, .*\}\) = 0",
             @"mmap\(0x[0-9a-f]+, 0x2000, PROT_READ\|PROT_EXEC, MAP_SHARED\|MAP_FIXED, 3, 0x0\) = 0x[0-9a-f]+ \{enclave=1, enclaveOffset=0x1000\}",
-            @"ENCLU\[EENTER\]\(tcs=0x[0-9a-f]+\(\+0xf000\), aep=0x[0-9a-f]+\) = 0 \{cssa=0\}",
+            @"ENCLU\[EENTER\]\(tcs=0x[0-9a-f]+\(\+0xf000\), aep=0x[0-9a-f]+\) = 0 \{cssa=0(, way=vdso)?\}",
             @"ENCLU\[EREPORT\]\(targetInfo=0x[0-9a-f]+\(\+0x[0-9a-f]+\), targetMrEnclave=[0-9a-f]{64}, reportData=.*, report=.*\) = 0",
             @"ENCLU\[EGETKEY\]\(keyRequest=.*, keyName=REPORT_KEY, keyPolicy=0, isvSvn=0, key=.*\) = 0",
-            @"ENCLU\[EEXIT\]\(target=0x[0-9a-f]+, aep=0x[0-9a-f]+\) = 0",
+            @"ENCLU\[EEXIT\]\(target=0x[0-9a-f]+, aep=0x[0-9a-f]+\) = 0( \{way=site\})?",
             @"munmap\(0x[0-9a-f]+\(\+0x0\), 0x20000\) = 0",
             @"ENCLS\[EREMOVE\]\(epcPage=1, type=SECS\) = 0",
             @"\+\+\+ exited \{status=0\} \+\+\+",
@@ -47,10 +47,10 @@ public sealed partial class TraceTests
         _ = Machine.Run([Machine.Softsgx, "run", $"--trace={file}", "--trace-only", "exit,signal,enclu", Machine.BuildSample("exceptions")]).Ended("exit 0");
         string[] story =
         [
-            @"ENCLU\[EENTER\]\(.*\) = 0 \{cssa=0\}",
+            @"ENCLU\[EENTER\]\(.*\) = 0 \{cssa=0(, way=vdso)?\}",
             @"AEX #DE \{rip=0x[0-9a-f]+\(\+0x[0-9a-f]+\), tcs=0x[0-9a-f]+\(\+0xf000\)\}",
             @"--- vdso-exception \{leaf=ERESUME, vector=#DE\} ---",
-            @"ENCLU\[EENTER\]\(.*\) = 0 \{cssa=1\}",
+            @"ENCLU\[EENTER\]\(.*\) = 0 \{cssa=1(, way=vdso)?\}",
             @"ENCLU\[ERESUME\]\(tcs=0x[0-9a-f]+\(\+0xf000\), aep=0x[0-9a-f]+\) = 0",
             @"AEX #UD \{.*\}",
             @"AEX #PF \{errorCode=P\|W\|U, address=0x[0-9a-f]+\(\+0x2[0-9a-f]{3}\), rip=.*\}",
@@ -127,6 +127,88 @@ public sealed partial class TraceTests
         Assert.EndsWith(" +++", lines[^1], StringComparison.Ordinal);
     }
 
+    /// <summary>Whether the program or the supervisor makes a transition: the trace of each thread is the same.</summary>
+    [EndToEndTheory]
+    [InlineData("1")]
+    [InlineData("2")]
+    [InlineData("3", "together")]
+    [InlineData("4", "together")]
+    public void A_trace_is_that_of_an_exact_run(params string[] seed)
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "trace.json");
+        string[] traced = [$"--trace={file}", "--trace-only=enclu,exit,signal", Machine.BuildNativeTest("transitions"), "story", .. seed];
+        _ = Machine.Run([Machine.Softsgx, "run", "--exact", .. traced]).Ended("exit 0");
+        TransitionList exact = TransitionList.Read(file);
+        _ = Machine.Run([Machine.Softsgx, "run", .. traced]).Ended("exit 0");
+        TransitionList direct = TransitionList.Read(file);
+
+        Assert.Equal(0, exact.DirectCount);
+        Assert.InRange(direct.DirectCount, direct.Entries, direct.Entries * 2); // most of them
+        Assert.Equal(exact.Stories, direct.Stories);
+        direct.AssertWellFormed();
+    }
+
+    [EndToEndFact]
+    public void A_signal_at_any_instruction_of_a_transition_neither_hides_nor_repeats_it()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "trace.json");
+        Outcome outcome = Machine.Run(
+            [Machine.Softsgx, "run", "--probe-monitor", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions"), "probe"]);
+        Assert.Equal("exit 0", outcome.End);
+        TransitionList list = TransitionList.Read(file);
+        list.AssertWellFormed();
+        int calls = EcallCount().Matches(outcome.Text).Sum(static match => int.Parse(match.Groups[1].ValueSpan, System.Globalization.CultureInfo.InvariantCulture));
+        Assert.Equal((calls, calls), (list.Entries, list.Exits));
+    }
+
+    [EndToEndFact]
+    public void Threads_that_are_killed_anywhere_are_outside_or_die_inside()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "trace.json");
+        _ = Machine.Run([Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions"), "killed"]).Ended("exit 0");
+        TransitionList list = TransitionList.Read(file);
+        list.AssertWellFormed();
+        Assert.InRange(list.DirectCount, 100, int.MaxValue);
+    }
+
+    /// <summary>Signals, forks, thousands of single steps, and programs that overwrite what the monitor keeps.</summary>
+    [EndToEndFact]
+    public void A_trace_of_everything_that_happens_to_transitions_is_well_formed()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "trace.json");
+        Outcome outcome = Machine.Run(
+            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions")]).Ended("exit 0");
+        Assert.DoesNotContain("not ok", outcome.Text, StringComparison.Ordinal);
+        TransitionList.Read(file).AssertWellFormed();
+    }
+
+    /// <summary>A program waits until its reader has seen all of its transitions.</summary>
+    [EndToEndFact]
+    public void Transitions_are_shown_while_the_program_does_nothing_more()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        Outcome outcome = Machine.Script(
+            $$"""
+            mkfifo go
+            $RUN --trace --trace-only=enclu {{Machine.BuildNativeTest("transitions")}} live 0<>go 2>&1 | {
+                n=0
+                while [ $n != 5 ] && read -r line; do
+                    case $line in *EEXIT*way=site*) n=$((n + 1)) ;; esac
+                done
+                echo >go
+                cat >/dev/null
+                echo seen $n
+            }
+            """,
+            Machine.Softsgx + " run",
+            folder: folder.Path);
+        outcome.Said("seen 5\n");
+    }
+
     [EndToEndFact]
     public void A_call_that_fails_says_why_and_one_that_has_nothing_to_do_with_SGX_says_nothing()
     {
@@ -172,6 +254,9 @@ public sealed partial class TraceTests
             at = found + 1;
         }
     }
+
+    [GeneratedRegex(@"^# (\d+) ECALLs$", RegexOptions.Multiline)]
+    private static partial Regex EcallCount();
 
     [GeneratedRegex(@"^\d\d:\d\d:\d\d\.\d{6} (\d+|pager|ksgxd|softsgx) (ENCL[SU]\[\w+\]\(.*\) = .+|\w+\(.*\) = .+|AEX .+|--- .+ ---|\+\+\+ .+ \+\+\+|(fault|load|evict|lose|interrupt) \{.*)$")]
     private static partial Regex Line();
