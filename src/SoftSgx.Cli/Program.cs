@@ -6,6 +6,8 @@ using SoftSgx.Host;
 
 const int ExitUsage = 2;
 
+Console.SetOut(new StreamWriter(new StandardOutputStream(), Console.OutputEncoding) { AutoFlush = true });
+
 RootCommand root = new("SGX for machines that have none: run SGX programs unmodified, without SGX hardware.")
 {
     RunCommand.Create(),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using SoftSgx.Cli.Images;
+using SoftSgx.Host;
 using SoftSgx.Images;
 
 namespace SoftSgx.Cli.Commands;
@@ -72,7 +73,7 @@ internal static class InspectCommand
         {
             InspectedImage inspected = InspectedImage.Of(path, ImageReader.Read(path, kind), variant);
             DateOnly today = DateOnly.FromDateTime(DateTime.UtcNow);
-            using Stream output = Console.OpenStandardOutput();
+            using Stream output = new StandardOutputStream();
             if (isJson)
             {
                 InspectJson.Write(inspected, today, output);

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using SoftSgx.Cli.Measuring;
 using SoftSgx.Cli.Options;
+using SoftSgx.Host;
 using SoftSgx.Images;
 
 namespace SoftSgx.Cli.Commands;
@@ -96,7 +97,7 @@ internal static class MeasureCommand
     private static int Trace(string path, EnclaveLayout layout, ulong limit, bool summary, bool json)
     {
         using ProgressLine progress = new();
-        using Stream output = new BufferedStream(Console.OpenStandardOutput(), OutputBuffer);
+        using Stream output = new BufferedStream(new StandardOutputStream(), OutputBuffer);
         if (summary)
         {
             FileProblemException.Guard(path, () => RunSummary.Write(output, layout));

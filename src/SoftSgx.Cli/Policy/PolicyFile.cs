@@ -31,7 +31,14 @@ internal static class PolicyFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new HostException($"the policy '{name}' cannot be read: {e.Message}");
+            string why = e switch
+            {
+                FileNotFoundException or DirectoryNotFoundException => "no such file",
+                _ when Directory.Exists(name) => "it is a folder",
+                UnauthorizedAccessException => "permission denied",
+                _ => e.Message,
+            };
+            throw new HostException($"the policy '{name}' cannot be read: {why}");
         }
     }
 

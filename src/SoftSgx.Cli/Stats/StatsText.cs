@@ -45,7 +45,7 @@ internal static class StatsText
         {
             IEnumerable<string> denials = policy.ByPermission.Select(static denial => Format($"{denial.Permission} {denial.Count:N0}"));
             string which = policy.Denials > 0 ? $": {string.Join(", ", denials)}" : "";
-            Item(text, "policy", $"{policy.Mode}, {policy.Rules:N0} rules; denied {policy.Denials:N0}{which}");
+            Item(text, "policy", $"{policy.Mode}, {policy.Rules:N0} {(policy.Rules == 1 ? "rule" : "rules")}; denied {policy.Denials:N0}{which}");
         }
         Enclaves(text, run.Enclaves);
         return text.ToString();

@@ -12,7 +12,7 @@ internal static class Native
         SYS_prctl = 157, SYS_setrlimit = 160, SYS_tkill = 200, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269,
         SYS_kcmp = 312, SYS_seccomp = 317, SYS_memfd_create = 319, SYS_userfaultfd = 323, SYS_pkey_mprotect = 329, SYS_statx = 332,
         SYS_membarrier = 324, SYS_pidfd_open = 434, SYS_openat2 = 437, SYS_pidfd_getfd = 438, SYS_faccessat2 = 439,
-        SYS_write = 1, SYS_lseek = 8, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33,
+        SYS_write = 1, SYS_poll = 7, SYS_lseek = 8, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33,
         SYS_fcntl = 72, SYS_ftruncate = 77, SYS_fstatfs = 138, SYS_fallocate = 285, SYS_preadv = 295, SYS_pwritev = 296,
         SYS_process_vm_readv = 310, SYS_process_vm_writev = 311, SYS_preadv2 = 327, SYS_pwritev2 = 328,
         SYS_wait4 = 61, SYS_waitid = 247, SYS_exit = 60, SYS_setpgid = 109, SYS_gettid = 186, SYS_futex = 202, SYS_epoll_ctl = 233, SYS_tgkill = 234, SYS_sched_setaffinity = 203, SYS_sched_getaffinity = 204,
@@ -89,16 +89,17 @@ internal static class Native
     internal const ulong UFFD_PAGEFAULT_FLAG_WRITE = 1, UFFD_PAGEFAULT_FLAG_WP = 2;
     internal const int UFFD_USER_MODE_ONLY = 1;
 
-    // sys/epoll.h, sys/eventfd.h, linux/futex.h
+    // asm-generic/poll.h, sys/epoll.h, sys/eventfd.h, linux/futex.h
     internal const int EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CLOEXEC = 0x80000;
     internal const uint EPOLLIN = 1;
+    internal const short POLLOUT = 4;
     internal const int EFD_CLOEXEC = 0x80000;
     internal const int FUTEX_WAIT = 0, FUTEX_WAKE = 1;
 
     // asm-generic/errno*.h
     internal const int
         EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENFILE = 23, EMFILE = 24, EAGAIN = 11, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EACCES = 13,
-        EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, ENODATA = 61, ENOSYS = 38;
+        EFAULT = 14, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENOTTY = 25, EPIPE = 32, ENODATA = 61, ENOSYS = 38;
 
     internal const ulong PageSize = 4096;
 }

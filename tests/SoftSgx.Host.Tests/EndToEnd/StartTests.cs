@@ -98,6 +98,35 @@ public sealed class StartTests
         Machine.SameAsPlain("($RUN yes; echo $? >status) | head -c 10; while [ ! -s status ]; do :; done; cat status");
 
     [EndToEndFact]
+    public void A_command_whose_output_nobody_reads_ends_by_SIGPIPE()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        // A named pipe that has lost its reader.
+        const string Script =
+            """
+            mkfifo "$1/pipe"; exec 3<>"$1/pipe" 4>"$1/pipe" 3<&-
+            for command in leaves '--help' 'run --explain=json' "inspect --json $2" "measure --trace $2" "measure --json $2"; do
+                "$0" $command >&4; echo "$?"
+            done
+            (trap '' PIPE; exec "$0" leaves >&4); echo "$?"
+            "$0" leaves >/dev/full; echo "$?"
+            """;
+        // An enclave of one page, as an SGXS stream.
+        byte[] stream = new byte[128];
+        "ECREATE\0\x01\0\0\0\0\x20"u8.CopyTo(stream);
+        "EADD"u8.CopyTo(stream.AsSpan(64));
+        stream[64 + 16] = 3;
+        stream[64 + 17] = 2;
+        string image = Path.Combine(folder.Path, "enclave.sgxs");
+        File.WriteAllBytes(image, stream);
+        Outcome outcome = Machine.Run(["/bin/bash", "-c", Script, Machine.Softsgx, folder.Path, image]).Ended("exit 0");
+        Assert.Equal("141\n141\n141\n141\n141\n141\n125\n125\n", outcome.Text);
+        Assert.Equal(
+            "softsgx: standard output cannot be written: Broken pipe\nsoftsgx: standard output cannot be written: No space left on device\n",
+            outcome.ErrorText);
+    }
+
+    [EndToEndFact]
     public void Statuses_0_to_255_come_through()
     {
         // One supervisor for each would be slow; these are the borders.

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using SoftSgx.Architecture;
 using SoftSgx.Images.Tests.Writers;
 using Xunit.Abstractions;
@@ -21,14 +19,6 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
     // The files have some 30 KiB; the largest layouts that are allowed, and the sorting of them, stay below this.
     private const long MostAllocated = 96 << 20;
 
-    // Numbers at which sums and products overflow, and sizes and counts are just too large.
-    private static readonly ulong[] s_odd =
-    [
-        0, 1, 2, 7, 8, 255, 256, 4095, 4096, 4097, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffff000,
-        0x100000000,
-        1UL << 36, 1UL << 47, 1UL << 56, 1UL << 63, ulong.MaxValue, ulong.MaxValue - 4095, ulong.MaxValue / 4096,
-    ];
-
     private static readonly Dictionary<string, Func<byte[][]>> s_formats = new()
     {
         ["sdk"] = static () =>
@@ -39,7 +29,7 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
                 new SdkWriter { Version = (2, 4) }.Usual(0x6000, 2).Block(), new SdkWriter { Version = (1, 3) }.Usual(0x6000, 0).Block()),
             SdkWriter.Elf(new SdkWriter { Version = (13, 3), ElRange = (0x200000, 0, 0x400000) }.Usual(0x6000, 1).Block()),
         ],
-        ["sdk-pe"] = static () => [PeWriter.Enclave(new SdkWriter().Usual(0x6000, 2).Patch(0x40, [1]).Block())],
+        ["sdk-pe"] = static () => [new PeWriter().Build(), new PeWriter { Is64 = false, Minor = 1, Threads = 1 }.Build()],
         ["openenclave"] = static () =>
         [
             new OpenEnclaveWriter().Build(),
@@ -86,7 +76,7 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
         for (int seed = first; seed < first + count; seed++)
         {
             Random random = new(seed);
-            byte[] file = Mutate(valid[random.Next(valid.Length)], random);
+            byte[] file = Mutation.Of(valid[random.Next(valid.Length)], random);
             long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
@@ -147,56 +137,4 @@ public sealed class ImageFuzzTests(ITestOutputHelper output)
 
         return image;
     }
-
-    private static byte[] Mutate(byte[] valid, Random random)
-    {
-        List<byte> file = [.. valid];
-        Span<byte> number = stackalloc byte[sizeof(ulong)];
-        for (int changes = random.Next(1, 5); changes > 0 && file.Count > 0; changes--)
-        {
-            int at = At(file, random);
-            Span<byte> bytes = CollectionsMarshal.AsSpan(file);
-            switch (random.Next(9))
-            {
-                case 0:
-                    file.RemoveRange(at, file.Count - at);
-                    break;
-                case 1:
-                    bytes[at] ^= (byte)(1 << random.Next(8));
-                    break;
-                case 2:
-                    random.NextBytes(bytes.Slice(at, Math.Min(random.Next(1, 17), bytes.Length - at)));
-                    break;
-                case 3 or 4 or 5:
-                    BinaryPrimitives.WriteUInt64LittleEndian(number, s_odd[random.Next(s_odd.Length)]);
-                    int size = 1 << random.Next(4);
-                    at = at / size * size;
-                    number[..Math.Min(size, bytes.Length - at)].CopyTo(bytes[at..]);
-                    break;
-                case 6:
-                    int from = random.Next(file.Count);
-                    int length = Math.Min(random.Next(1, 256), file.Count - Math.Max(from, at));
-                    bytes.Slice(from, length).CopyTo(bytes[at..]);
-                    break;
-                case 7:
-                    byte[] more = new byte[random.Next(1, 65)];
-                    random.NextBytes(more);
-                    file.InsertRange(at, more);
-                    break;
-                default:
-                    file.RemoveRange(at, Math.Min(random.Next(1, 65), file.Count - at));
-                    break;
-            }
-        }
-
-        return [.. file];
-    }
-
-    // Headers and tables stand at the ends of files; most of the middle is contents that nobody interprets.
-    private static int At(List<byte> file, Random random) => random.Next(4) switch
-    {
-        0 => random.Next(Math.Min(file.Count, 1024)),
-        1 => Math.Max(0, file.Count - 1 - random.Next(Math.Min(file.Count, 4096))),
-        _ => random.Next(file.Count),
-    };
 }

@@ -1,11 +1,13 @@
 using System.Numerics;
 using System.Security.Cryptography;
 using System.Text;
+using SoftSgx.Images.Tests.Fuzz;
+using Xunit.Abstractions;
 
 namespace SoftSgx.Images.Tests;
 
 /// <summary>Keys: made, written, read, and refused.</summary>
-public sealed class SigningKeyTests
+public sealed class SigningKeyTests(ITestOutputHelper output)
 {
     [Fact]
     public void A_new_key_is_of_two_good_primes()
@@ -158,38 +160,57 @@ public sealed class SigningKeyTests
     }
 
     [Theory]
-    [InlineData("private", 21, 600)]
-    [InlineData("public", 22, 600)]
-    [InlineData("encrypted", 23, 600)]
-    public void Damaged_keys_are_refused_in_one_way(string kind, int seed, int cases)
+    [InlineData("PRIVATE KEY")]
+    [InlineData("PUBLIC KEY")]
+    [InlineData("ENCRYPTED PRIVATE KEY")]
+    [InlineData("ENCRYPTED PRIVATE KEY", "3DES")]
+    [InlineData("RSA PRIVATE KEY")]
+    [InlineData("RSA PUBLIC KEY")]
+    [InlineData("EC PRIVATE KEY")]
+    public void Damaged_keys_are_refused_in_one_way(string label, string cipher = "AES")
     {
-        Random random = new(seed);
-        string text = kind switch
-        {
-            "private" => Keys.First.ExportPrivatePem(),
-            "public" => Keys.First.ExportPublicPem(),
-            _ => EncryptedPem("a"),
-        };
-        string label = kind switch { "private" => "PRIVATE KEY", "public" => "PUBLIC KEY", _ => "ENCRYPTED PRIVATE KEY" };
+        const int ShortRun = 600, LongRun = 100_000;
+        const long MostAllocated = 32 << 20;
+        string text = KeyText(label, cipher);
         byte[] der = PemBytes(text);
-        cases = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? 100_000 : cases;
-        for (int i = 0; i < cases; i++)
+        int cases = Environment.GetEnvironmentVariable("SOFTSGX_SOAK") == "1" ? LongRun : ShortRun;
+        int read = 0;
+        for (int seed = 1; seed <= cases; seed++)
         {
-            string damaged = random.Next(2) == 0 ? Damage(random, text) : PemEncoding.WriteString(label, Damage(random, der));
+            Random random = new(seed);
+            string damaged = random.Next(3) switch
+            {
+                0 => Encoding.Latin1.GetString(Mutation.Of(Encoding.Latin1.GetBytes(text), random)),
+                1 => PemEncoding.WriteString(label, Mutation.Of(der, random)),
+                _ => PemEncoding.WriteString(label, WithOtherBytes(der, random)),
+            };
+            long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
-                using SigningKey key = kind == "public" ? SigningKey.ParsePublic(damaged) : SigningKey.ParsePrivate(damaged, "a", maximumIterations: 10_000);
+                bool isPublic = label.Contains("PUBLIC", StringComparison.Ordinal);
+                using SigningKey key = isPublic ? SigningKey.ParsePublic(damaged) : SigningKey.ParsePrivate(damaged, "a", maximumIterations: 10_000);
+                read++;
                 Architecture.SigStruct sig = SigStructSigner.Template();
                 if (key.IsPrivate)
                 {
                     SigStructSigner.Sign(ref sig, key);
+                    Assert.True(Processor.EnclaveSignature.Verify(in sig), $"seed {seed}: a signature that does not hold");
                 }
             }
-            catch (ImageException)
+            catch (ImageException e)
             {
-                // As it should be; any other exception fails the test.
+                Assert.DoesNotContain('\n', e.Message);
+                Assert.InRange(e.Message.Length, 10, 400);
             }
+            catch (Exception e) when (e is not Xunit.Sdk.XunitException)
+            {
+                throw new InvalidOperationException($"{label}, seed {seed}: {e.GetType().Name}", e);
+            }
+
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, MostAllocated);
         }
+
+        output.WriteLine($"{label}, {cipher}: {cases:N0} cases, {read:N0} of them keys");
     }
 
     private static BigInteger Number(byte[] bigEndian) => new(bigEndian, isUnsigned: true, isBigEndian: true);
@@ -200,12 +221,23 @@ public sealed class SigningKeyTests
         return rsa.ExportPkcs8PrivateKeyPem();
     }
 
-    /// <summary>Few rounds, so that many cases are tried.</summary>
-    private static string EncryptedPem(string passphrase)
+    /// <summary>A key in that form; few rounds for its passphrase, so that many cases are tried.</summary>
+    private static string KeyText(string label, string cipher)
     {
         using RSA rsa = RSA.Create();
         rsa.ImportFromPem(Keys.First.ExportPrivatePem());
-        return rsa.ExportEncryptedPkcs8PrivateKeyPem(passphrase, new PbeParameters(PbeEncryptionAlgorithm.Aes128Cbc, HashAlgorithmName.SHA256, 100));
+        using ECDsa curve = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return label switch
+        {
+            "PRIVATE KEY" => rsa.ExportPkcs8PrivateKeyPem(),
+            "PUBLIC KEY" => rsa.ExportSubjectPublicKeyInfoPem(),
+            "RSA PRIVATE KEY" => rsa.ExportRSAPrivateKeyPem(),
+            "RSA PUBLIC KEY" => rsa.ExportRSAPublicKeyPem(),
+            "EC PRIVATE KEY" => curve.ExportECPrivateKeyPem(),
+            _ => rsa.ExportEncryptedPkcs8PrivateKeyPem("a", cipher == "AES"
+                ? new PbeParameters(PbeEncryptionAlgorithm.Aes128Cbc, HashAlgorithmName.SHA256, 100)
+                : new PbeParameters(PbeEncryptionAlgorithm.TripleDes3KeyPkcs12, HashAlgorithmName.SHA1, 100)),
+        };
     }
 
     private static string EcPem()
@@ -220,21 +252,15 @@ public sealed class SigningKeyTests
         return Convert.FromBase64String(text[fields.Base64Data]);
     }
 
-    private static string Damage(Random random, string text)
+    // Most such keys can be read, and are wrong in a number.
+    private static byte[] WithOtherBytes(byte[] bytes, Random random)
     {
-        byte[] bytes = Damage(random, Encoding.Latin1.GetBytes(text));
-        return Encoding.Latin1.GetString(bytes);
-    }
-
-    private static byte[] Damage(Random random, byte[] bytes)
-    {
-        byte[] damaged = (byte[])bytes.Clone();
-        int changes = random.Next(1, 4);
-        for (int i = 0; i < changes; i++)
+        byte[] damaged = [.. bytes];
+        for (int i = random.Next(1, 4); i > 0; i--)
         {
             damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
         }
 
-        return random.Next(3) == 0 ? damaged[..random.Next(damaged.Length)] : damaged;
+        return damaged;
     }
 }

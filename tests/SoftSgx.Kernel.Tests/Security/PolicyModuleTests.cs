@@ -229,6 +229,28 @@ public class PolicyModuleTests
     }
 
     [Fact]
+    public void Mappings_from_before_CREATE_count_for_exceptions_that_come_with_it()
+    {
+        var (machine, log, _) = Start(
+            "\"default\":\"allow\",\"pages\":{\"exceptions\":[{\"name\":\"kss\",\"attributes\":{\"KSS\":true},\"deny\":[\"wxever\"]}]}",
+            new ProcessorConfiguration { Sgx2 = true });
+        Enclave enclave = machine.Open();
+        Assert.Equal(Errno.None, Map(enclave, 0x10_000, 1, PageProtection.Access));
+        Assert.Equal(Errno.None, machine.Create(enclave, Simulated.Secs(extra: AttributeFlags.KSS)));
+        var load = new PageLoad { Address = Simulated.EnclaveBase + 0x10_000, Length = 4096, Protection = PageProtection.Access, IsAugmented = true };
+        Assert.Equal(Errno.EACCES, machine.Kernel.Options.Security!.Load(enclave, in load));
+        Assert.Equal(["wxever"], log.Permissions);
+    }
+
+    [Fact]
+    public void Attributes_are_called_what_policies_call_them()
+    {
+        Outcome outcome = Init(Rule("\"action\":\"deny\",\"attributes\":{\"PROVISION_KEY\":true}", "allow"), AttributeFlags.PROVISIONKEY | AttributeFlags.DEBUG);
+        Assert.Equal("enclave_create", outcome.Refused);
+        Assert.Contains(" attributes=DEBUG,MODE64BIT,PROVISION_KEY ", Assert.Single(outcome.Lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void No_mapping_is_writable_and_executable_at_once()
     {
         var (machine, log, _) = Start(Pages("mapwx"));

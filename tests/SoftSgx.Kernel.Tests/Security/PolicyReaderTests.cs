@@ -79,6 +79,7 @@ public class PolicyReaderTests
     [InlineData("{\"version\":1,\"default\":\"deny\",\n\"rules\":{}}", 2, 9, "rules", "is a list")]
     [InlineData("{\"version\":1,\"default\":\"deny\",\n\"pages\":[]}", 2, 9, "pages", "is an object")]
     [InlineData("{\"version\":1,\"default\":\"deny\",\n\"pages\":{\"deny\":\"execmem\"}}", 2, 17, "pages.deny", "none of execunmr")]
+    [InlineData("{\"version\":1,\"default\":\"deny\",\"rules\":[{\"name\":\"x\",\"action\":\"deny\"}],\n\"pages\":{\"exceptions\":[{\"name\":\"x\"}]}}", 2, 32, "pages.exceptions[0].name", "already")]
     [InlineData("{\"version\":1,\"default\":\"deny\",\n\"pages\":{\"exceptions\":[{\"name\":\"x\",\"mrsigner\":\"\"}]}}", 2, 36, "pages.exceptions[0].mrsigner", "before the identity is known")]
     public void An_error_has_its_place_and_a_reason(string text, int line, int column, string path, string reason)
     {
@@ -92,6 +93,8 @@ public class PolicyReaderTests
     [InlineData("\"action\":\"deny\"", "", "\"name\" is missing")]
     [InlineData("\"name\":\"x\"", "", "\"action\" is missing")]
     [InlineData("\"name\":\"\",\"action\":\"deny\"", ".name", "not empty")]
+    [InlineData("\"name\":\"default\",\"action\":\"deny\"", ".name", "another name")]
+    [InlineData("\"name\":\"pages\",\"action\":\"deny\"", ".name", "another name")]
     [InlineData("\"name\":\"x\",\"action\":\"deny\",\"mrenclave\":\"00\"", ".mrenclave", "64 hexadecimal digits")]
     [InlineData("\"name\":\"x\",\"action\":\"deny\",\"mrsigner\":[]", ".mrsigner", "empty list")]
     [InlineData("\"name\":\"x\",\"action\":\"deny\",\"mrsigner\":[1]", ".mrsigner[0]", "64 hexadecimal digits")]

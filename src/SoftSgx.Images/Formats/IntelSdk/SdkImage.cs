@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace SoftSgx.Images;
 
-/// <summary>What is the same for SDK enclaves in ELF and in PE: one variant for each metadata block.</summary>
+/// <summary>An SDK enclave in ELF: one variant for each metadata block.</summary>
 internal static class SdkImage
 {
     internal static EnclaveImage Of(
@@ -12,8 +12,7 @@ internal static class SdkImage
         Func<SdkMetadata, (IReadOnlyList<SdkSegment> Segments, IReadOnlyList<ulong> Relocated)> segmentsOf,
         IEnumerable<FactGroup> facts,
         List<string> notes,
-        IReadOnlyList<ReviewWarning> warnings,
-        Action<PatchedBytes>? clear = null)
+        IReadOnlyList<ReviewWarning> warnings)
     {
         int chosen = SdkMetadata.Choose(blocks, out bool isLoadable);
         List<ImageVariant> variants = [];
@@ -21,7 +20,7 @@ internal static class SdkImage
         foreach (SdkMetadata block in blocks)
         {
             (IReadOnlyList<SdkSegment> segments, IReadOnlyList<ulong> relocated) = segmentsOf(block);
-            EnclaveLayout layout = SdkLayout.Build(block, segments, relocated, clear, runsLeft, out IReadOnlyList<AddressRange> reserved);
+            EnclaveLayout layout = SdkLayout.Build(block, segments, relocated, runsLeft, out IReadOnlyList<AddressRange> reserved);
             runsLeft -= Math.Max(layout.Runs.Count(), reserved.Count);
             variants.Add(new ImageVariant
             {

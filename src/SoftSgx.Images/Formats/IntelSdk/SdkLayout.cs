@@ -16,12 +16,11 @@ internal sealed class SdkLayout
     private readonly LayoutBuilder _builder;
     private int _threads;
 
-    private SdkLayout(SdkMetadata metadata, Action<PatchedBytes>? clear, int mostRuns)
+    private SdkLayout(SdkMetadata metadata, int mostRuns)
     {
         metadata.Check();
         _metadata = metadata;
         _bytes = metadata.Patches();
-        clear?.Invoke(_bytes);
         (ulong size, _shift) = metadata.ElRange() ?? (metadata.EnclaveSize, 0);
         _builder = new LayoutBuilder(size, metadata.SsaFrameSize, mostRuns);
     }
@@ -30,18 +29,16 @@ internal sealed class SdkLayout
     /// <param name="metadata">The block.</param>
     /// <param name="segments">The segments in the file's order.</param>
     /// <param name="relocated">Numbers of the pages that become writable because they hold text relocations; ascending.</param>
-    /// <param name="clear">Patches what the file's format adds to the metadata's patches.</param>
     /// <param name="mostRuns">The most runs, and the most reserved ranges, that the layout may have.</param>
     /// <param name="reserved">Receives what gets no pages.</param>
     internal static EnclaveLayout Build(
         SdkMetadata metadata,
         IReadOnlyList<SdkSegment> segments,
         IReadOnlyList<ulong> relocated,
-        Action<PatchedBytes>? clear,
         int mostRuns,
         out IReadOnlyList<AddressRange> reserved)
     {
-        SdkLayout layout = new(metadata, clear, mostRuns);
+        SdkLayout layout = new(metadata, mostRuns);
         layout.AddSegments(segments, relocated);
         layout.AddContexts();
         reserved = layout._builder.Reserved;

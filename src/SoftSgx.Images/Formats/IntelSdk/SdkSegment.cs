@@ -2,7 +2,7 @@ using SoftSgx.Architecture;
 
 namespace SoftSgx.Images;
 
-/// <summary>A part of an enclave's file that becomes pages: a loadable segment of ELF, a section of PE.</summary>
+/// <summary>A part of an enclave's file that becomes pages: a loadable segment of ELF.</summary>
 /// <param name="Where">Offset into the file of its header.</param>
 /// <param name="FileOffset">Where its bytes stand in the file.</param>
 /// <param name="FileSize">How many there are.</param>

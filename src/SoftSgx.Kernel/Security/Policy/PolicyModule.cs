@@ -31,6 +31,7 @@ public sealed class PolicyModule : ISecurityModule
     private readonly SecurityPolicy _policy;
     private readonly IAuditLog _log;
     private readonly TimeProvider _time;
+    private readonly PagePermissions _everDenied; // to anybody
     private readonly Lock _gate = new(); // of what follows and the log: nothing else is taken under it
     private readonly Dictionary<Caller, CallerVerdict> _verdicts = [];
     private readonly List<PolicyDenials> _denials = [];
@@ -47,6 +48,7 @@ public sealed class PolicyModule : ISecurityModule
         _policy = policy;
         _log = log;
         _time = time ?? TimeProvider.System;
+        _everDenied = policy.PageExceptions.Aggregate(policy.Pages.Denied, static (denied, exception) => denied | exception.Rules.Denied);
     }
 
     /// <summary>What was refused so far.</summary>
@@ -117,7 +119,8 @@ public sealed class PolicyModule : ISecurityModule
                 }
             }
 
-            if (errno == Errno.None && (rules.Denied & NeedsHistory) != 0)
+            // Before CREATE an exception may still be to come.
+            if (errno == Errno.None && ((state.Pages is null ? _everDenied : rules.Denied) & NeedsHistory) != 0)
             {
                 if ((asked & PageProtection.Write) != 0)
                 {
@@ -151,19 +154,15 @@ public sealed class PolicyModule : ISecurityModule
                 .Field("mrsigner", $"{mrSigner}")
                 .Field("isvprodid", $"{product}")
                 .Field("isvsvn", $"{version}")
-                .Field("attributes", $"{Names(enclave.Attributes)}")
-                .Untrusted("rule", rule?.Name ?? "default"));
+                .Field("attributes", $"{PolicyReader.NamesOf(enclave.Attributes)}")
+                .Untrusted("rule", rule?.Name ?? PolicyReader.DefaultName));
     }
-
-    /// <summary>The names of attributes as a policy writes them.</summary>
-    internal static string Names(AttributeFlags attributes)
-        => attributes == 0 ? "none" : attributes.ToString().Replace(", ", ",", StringComparison.Ordinal);
 
     private Errno DenyCreate(Enclave enclave, ICallingTask task, AttributeFlags attributes, CallerVerdict verdict)
         => Deny("enclave_create", enclave, task, record => record
             .Field("hook", $"enclave_create")
-            .Field("attributes", $"{Names(attributes)}")
-            .Untrusted("rule", verdict.DenyingRule?.Name ?? "default"));
+            .Field("attributes", $"{PolicyReader.NamesOf(attributes)}")
+            .Untrusted("rule", verdict.DenyingRule?.Name ?? PolicyReader.DefaultName));
 
     /// <summary>
     /// What the rules say before an identity is known. It depends on nothing but the key and the policy, which does not change, so it is
@@ -374,7 +373,7 @@ public sealed class PolicyModule : ISecurityModule
         public PageRules? Pages;
 
         /// <summary>The rule that says so.</summary>
-        public string PagesName = "pages";
+        public string PagesName = PolicyReader.PagesName;
 
         private string? _lastFile;
         private bool _mayExecuteFromLast;

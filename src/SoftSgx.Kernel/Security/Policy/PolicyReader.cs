@@ -12,6 +12,12 @@ public sealed class PolicyReader
     /// <summary>Larger files are not read: 16 MiB.</summary>
     public const int MaximumSize = 16 << 20;
 
+    /// <summary>What audit lines call a decision that no rule makes.</summary>
+    internal const string DefaultName = "default";
+
+    /// <summary>What audit lines call the page rules that hold for all but the exceptions.</summary>
+    internal const string PagesName = "pages";
+
     private const int CurrentVersion = 1;
     private const int MaximumErrors = 100;
 
@@ -41,8 +47,12 @@ public sealed class PolicyReader
     private static readonly string[] s_pages = ["deny", "enclave_execute", "exceptions"];
     private static readonly string[] s_exception = ["name", "attributes", "uid", "exe", "deny", "enclave_execute"];
 
+    /// <summary>What audit lines call what no rule with a name decides.</summary>
+    private static readonly string[] s_ownNames = [DefaultName, PagesName];
+
     private readonly byte[] _utf8;
     private readonly List<PolicyError> _errors = [];
+    private readonly HashSet<string> _names = [];
 
     private PolicyReader(byte[] utf8) => _utf8 = utf8;
 
@@ -75,6 +85,19 @@ public sealed class PolicyReader
     /// <summary>The names of permissions as a policy writes them.</summary>
     public static IEnumerable<string> NamesOf(PagePermissions permissions)
         => s_permissions.Where(entry => (permissions & entry.Value) != 0).Select(static entry => entry.Name);
+
+    /// <summary>The names of attributes as a policy writes them, those that it has no name for as the architecture does.</summary>
+    internal static string NamesOf(AttributeFlags attributes)
+    {
+        List<string> names = [];
+        for (ulong rest = (ulong)attributes; rest != 0; rest &= rest - 1)
+        {
+            var flag = (AttributeFlags)(rest & ~(rest - 1));
+            names.Add(Array.Find(s_attributes, entry => entry.Value == flag).Name ?? flag.ToString());
+        }
+
+        return names.Count == 0 ? "none" : string.Join(',', names);
+    }
 
     /// <summary>The name of one permission.</summary>
     internal static string NameOf(PagePermissions permission) => Array.Find(s_permissions, entry => entry.Value == permission).Name;
@@ -212,6 +235,14 @@ public sealed class PolicyReader
         else if (name.Kind != JsonTokenType.String || name.Text.Length == 0)
         {
             Add(name, "a name is text that is not empty");
+        }
+        else if (s_ownNames.Contains(name.Text))
+        {
+            Add(name, $"audit lines mean something else by \"{name.Text}\": take another name");
+        }
+        else if (!_names.Add(name.Text))
+        {
+            Add(name, $"there is a \"{name.Text}\" already, and audit lines could not tell them apart: take another name");
         }
 
         return name?.Text ?? "";

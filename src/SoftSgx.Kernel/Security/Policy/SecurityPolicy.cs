@@ -129,7 +129,7 @@ public sealed class SecurityPolicy
             }
         }
 
-        name = "pages";
+        name = PolicyReader.PagesName;
         return Pages;
     }
 
