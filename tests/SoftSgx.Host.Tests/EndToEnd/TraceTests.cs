@@ -174,14 +174,16 @@ public sealed partial class TraceTests
         Assert.InRange(list.DirectCount, 100, int.MaxValue);
     }
 
-    /// <summary>Signals, forks, thousands of single steps, and programs that overwrite what the monitor keeps.</summary>
-    [EndToEndFact]
-    public void A_trace_of_everything_that_happens_to_transitions_is_well_formed()
+    /// <summary>Signals, forks, thousands of single steps, programs that overwrite what the monitor keeps, and TCSs that are taken back.</summary>
+    [EndToEndTheory]
+    [InlineData]
+    [InlineData("withdrawn")]
+    public void A_trace_of_everything_that_happens_to_transitions_is_well_formed(params string[] part)
     {
         using TemporaryFolder folder = Machine.NewFolder();
         string file = Path.Combine(folder.Path, "trace.json");
         Outcome outcome = Machine.Run(
-            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions")]).Ended("exit 0");
+            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions"), .. part]).Ended("exit 0");
         Assert.DoesNotContain("not ok", outcome.Text, StringComparison.Ordinal);
         TransitionList.Read(file).AssertWellFormed();
     }
