@@ -78,7 +78,11 @@ internal sealed class TransitionLog : ITrace, IDisposable
     {
         lock (_gate)
         {
-            _ = Drain(ring.Tid);
+            ring.Begin();
+            if (ring.TryPeek())
+            {
+                _ = Drain(ring.Tid);
+            }
         }
     }
 

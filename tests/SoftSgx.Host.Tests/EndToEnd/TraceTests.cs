@@ -188,6 +188,20 @@ public sealed partial class TraceTests
         TransitionList.Read(file).AssertWellFormed();
     }
 
+    /// <summary>A program that forbids itself the time stamp counter (PR_SET_TSC) leaves its transitions to the supervisor.</summary>
+    [EndToEndFact]
+    public void Threads_that_cannot_tell_the_time_have_it_told()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "trace.json");
+        Outcome outcome = Machine.Run(
+            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit,signal", Machine.BuildNativeTest("transitions"), "no-rdtsc"]).Ended("exit 0");
+        Assert.DoesNotContain("not ok", outcome.Text, StringComparison.Ordinal);
+        TransitionList list = TransitionList.Read(file);
+        list.AssertWellFormed();
+        Assert.Equal((20, 20, 0), (list.Entries, list.Exits, list.DirectCount));
+    }
+
     /// <summary>A program waits until its reader has seen all of its transitions.</summary>
     [EndToEndFact]
     public void Transitions_are_shown_while_the_program_does_nothing_more()
