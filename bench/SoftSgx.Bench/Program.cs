@@ -1,4 +1,7 @@
+using System.Runtime.Versioning;
 using SoftSgx.Bench;
+
+[assembly: SupportedOSPlatform("linux")]
 
 if (args.Length == 0)
 {

@@ -5,3 +5,4 @@ using System.Runtime.Versioning;
 [assembly: DisableRuntimeMarshalling]
 [assembly: SupportedOSPlatform("linux")]
 [assembly: InternalsVisibleTo("SoftSgx.Host.Tests")]
+[assembly: InternalsVisibleTo("SoftSgx.Bench")]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using SoftSgx.Host.Cpuid;
 using SoftSgx.Host.Devices;
@@ -140,7 +141,7 @@ public static class ProgramRunner
         FaultVerdicts verdicts = new();
         using Pager pager = new(subsystem, verdicts, trace);
         DeviceAccess access = options.Access with { AreThere = subsystem.Device.IsPresent };
-        Supervisor supervisor = new(
+        using Supervisor supervisor = new(
             subsystem, platform, pager, verdicts, cpuid, access, options.Strict, options.Exact, options.ProbeMonitor, trace, warn)
         {
             // Of interest only to those who use SGX at all.
@@ -149,21 +150,25 @@ public static class ProgramRunner
         };
 
         using SyscallScript script = new();
-        StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);
-        if (!started.Started)
+        long start = 0;
+        WaitStatus status = OnOwnThread("tracer", () =>
         {
-            throw new HostException(
-                started.FailedCall == "ptrace" && ProcStatus.IsTraced
-                ? "softsgx itself runs under softsgx run, strace or a debugger, and a process has one tracer only: programs inside find SGX already"
-                : started.FailedCall == "ptrace"
-                ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
-                : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
-        }
-        long start = Stopwatch.GetTimestamp();
-        signals.StartForwarding(started.Pid);
-        subsystem.Reclaimer.Start();
-        pager.Start();
-        WaitStatus status = supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+            StartedProgram started = ProgramStarter.Start(script, path, arguments, launch);
+            if (!started.Started)
+            {
+                throw new HostException(
+                    started.FailedCall == "ptrace" && ProcStatus.IsTraced
+                    ? "softsgx itself runs under softsgx run, strace or a debugger, and a process has one tracer only: programs inside find SGX already"
+                    : started.FailedCall == "ptrace"
+                    ? $"this machine does not let us trace the program (ptrace: errno {started.Errno}). In a container, allow ptrace (--cap-add=SYS_PTRACE or a seccomp profile that has it); elsewhere see /proc/sys/kernel/yama/ptrace_scope"
+                    : $"cannot start a process ({started.FailedCall}: errno {started.Errno})");
+            }
+            start = Stopwatch.GetTimestamp();
+            signals.StartForwarding(started.Pid);
+            subsystem.Reclaimer.Start();
+            pager.Start();
+            return supervisor.Run(started.Pid, SignalDispositions.WithIgnored(launch.IgnoredSignals));
+        });
         subsystem.Reclaimer.Stop();
         if (script.Failure is (string call, int errno))
         {
@@ -184,6 +189,34 @@ public static class ProgramRunner
             SignalForwarder.DieOf(status.TerminatingSignal);
         }
         return status.ExitCode;
+    }
+
+    /// <summary>
+    /// Executes something on a thread of its own. This process's first thread is no tracer: orphans of the program become its children, and a tracer
+    /// that is a parent too would take their stops from their own tracers.
+    /// </summary>
+    private static T OnOwnThread<T>(string name, Func<T> function)
+    {
+        T? result = default;
+        ExceptionDispatchInfo? failure = null;
+        Thread thread = new(() =>
+        {
+            try
+            {
+                result = function();
+            }
+            catch (Exception e) // handed on to the caller
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+        })
+        {
+            Name = name,
+        };
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+        return result!;
     }
 
     private static int CannotExecute(Action<string> warn, string name, int errno)

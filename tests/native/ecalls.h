@@ -42,6 +42,7 @@ enum test_ecall {
 	TEST_TRAP_FLAG,		/* set RFLAGS.TF; returns RFLAGS one later */
 	TEST_NOTIFY,		/* AEX-Notify for this thread from now on: RSI */
 	TEST_NOTIFIED,		/* how often AEX-Notify came in */
+	TEST_EXIT_SHORT,	/* leave by an ENCLU behind short instructions */
 	TEST_UNKNOWN = 999,
 };
 

@@ -59,7 +59,16 @@ static void check(uint64_t got, uint64_t wanted, const char *what)
 	}
 }
 
-static void one_transit(unsigned int thread)
+static const struct way {
+	void (*transit)(struct transit *t);
+	const uint8_t *enclu;
+} ways[] = {
+	{ transit, transit_enclu },
+	{ transit_short, transit_short_enclu },
+	{ transit_inner, transit_short_enclu },
+};
+
+static void one_transit(unsigned int thread, const struct way *way)
 {
 	struct test_registers inside;
 	struct transit t, before;
@@ -74,11 +83,11 @@ static void one_transit(unsigned int thread)
 	};
 	before = t;
 	memset(&inside, 0, sizeof(inside));
-	transit(&t);
+	way->transit(&t);
 
 	check(inside.frame.rax, 0, "CSSA inside");
 	check(inside.frame.rbx, before.rbx, "RBX inside");
-	check(inside.frame.rcx, (uint64_t)transit_enclu + 3, "RCX inside");
+	check(inside.frame.rcx, (uint64_t)way->enclu + 3, "RCX inside");
 	check(inside.frame.rdx, before.rdx, "RDX inside");
 	check(inside.frame.rsi, before.rsi, "RSI inside");
 	check(inside.frame.rdi, before.rdi, "RDI inside");
@@ -99,7 +108,7 @@ static void one_transit(unsigned int thread)
 	check(inside.gs_base, inside.thread, "GS inside");
 
 	check(t.rax, SGX_EEXIT, "RAX outside");
-	check(t.rbx, (uint64_t)transit_enclu + 3, "RBX outside");
+	check(t.rbx, (uint64_t)way->enclu + 3, "RBX outside");
 	check(t.rcx, (uint64_t)transit_aep, "RCX outside");
 	check(t.rdi, TEST_MAGIC, "RDI outside");
 	check(t.rbp, before.rbp, "RBP outside");
@@ -110,12 +119,36 @@ static void one_transit(unsigned int thread)
 	report.rounds++;
 }
 
+/* Out by an ENCLU behind short instructions. */
+static void one_short_exit(unsigned int thread)
+{
+	struct transit t = {
+		.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+		.rdi = TEST_EXIT_SHORT, .rbp = chance(), .r12 = chance(),
+		.flags = 0x202,
+	}, before = t;
+
+	transit_short(&t);
+	check(t.rax, SGX_EEXIT, "RAX outside, short");
+	check(t.rbx, (uint64_t)transit_short_enclu + 3, "RBX outside, short");
+	check(t.rcx, (uint64_t)transit_aep, "RCX outside, short");
+	check(t.rdx, 0, "RDX outside, short");
+	check(t.rdi, TEST_MAGIC, "RDI outside, short");
+	check(t.rbp, before.rbp, "RBP outside, short");
+	check(t.r10 | t.r11, 0, "R10 and R11 outside, short");
+	check(t.flags & ARITHMETIC, 0x44, "flags outside, short");
+	report.rounds++;
+}
+
 static void registers(void)
 {
 	unsigned int thread = fresh_thread(&e);
 
 	for (int i = 0; i < ROUNDS; i++)
-		one_transit(thread);
+		if (i % 4 < 3)
+			one_transit(thread, &ways[i % 4]);
+		else
+			one_short_exit(thread);
 	if (report.flaw)
 		printf("# %s: %#llx, not %#llx\n", report.flaw,
 		       (unsigned long long)report.got,
@@ -137,6 +170,15 @@ struct worker {
 
 static volatile int stop;
 
+/* Into the middle of what a jump has taken the place of only now and then. */
+static void enter(struct transit *t, unsigned int round)
+{
+	if (round % 64 == 63)
+		transit_inner(t);
+	else
+		ways[round % 2].transit(t);
+}
+
 static void *work(void *argument)
 {
 	struct worker *w = argument;
@@ -154,8 +196,13 @@ static void *work(void *argument)
 				.rsi = x, .rdx = 3, .flags = 0x202,
 			};
 
-			transit(&t);
+			enter(&t, w->rounds);
 			result = t.rdi;
+			t.rdi = TEST_EXIT_SHORT;
+			t.rbx = e.tcs[w->thread];
+			t.rcx = (uint64_t)transit_aep;
+			enter(&t, w->rounds);
+			w->wrong += t.rdi != TEST_MAGIC;
 		}
 		for (int i = 0; i < 3; i++)
 			x = test_stir(x);
@@ -434,9 +481,12 @@ static void withdrawn(void)
  * A signal at every instruction of whatever does transitions without a trap,
  * one after the other: "probe", under softsgx run --probe-monitor.
  */
-static void probe(int vdso)
+enum probed { PROBE_VDSO, PROBE_OWN, PROBE_SHORT };
+
+static void probe(enum probed probed)
 {
-	const char *name = vdso ? "vDSO" : "own ENCLU";
+	static const char *const names[] = { "vDSO", "own ENCLU", "short" };
+	const char *name = names[probed];
 	unsigned int thread = fresh_thread(&e), wrong = 0, at;
 	struct sigaction action = {
 		.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART,
@@ -451,15 +501,17 @@ static void probe(int vdso)
 	misplaced = 0;
 	for (at = 1; at < 400; at++) {
 		for (int i = 0; i < 3; i++)	/* nothing traps any more */
-			one_transit(thread), test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
+			one_transit(thread, &ways[0]), one_short_exit(thread),
+			test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
 		handled = 0;
 		ioctl(fd, 0xa4f0, (unsigned long)at);
-		if (vdso) {
+		if (probed == PROBE_VDSO)
 			wrong += !test_call(&e, thread, TEST_NOTHING, 0, 0, &result) ||
 				 result != TEST_MAGIC;
-		} else {
-			one_transit(thread);
-		}
+		else if (probed == PROBE_OWN)
+			one_transit(thread, &ways[0]);
+		else
+			one_short_exit(thread);
 		if (!handled)
 			break;
 		errno = 0;
@@ -508,7 +560,8 @@ static void single_steps(void)
 
 	signal(SIGTRAP, on_step);
 	for (int i = 0; i < 5; i++) {
-		one_transit(thread);
+		one_transit(thread, &ways[0]);
+		one_short_exit(thread);
 		test_call(&e, thread, TEST_NOTHING, 0, 0, &result);
 	}
 	for (int i = 0; i < 3; i++) {
@@ -525,6 +578,17 @@ static void single_steps(void)
 	step(0);
 	expect_hex(t.rdi, TEST_MAGIC, "single steps, own ENCLU: result");
 	expect_true(steps > 10, "single steps, own ENCLU: there are some");
+	for (unsigned int i = 1; i < 3; i++) {
+		t = (struct transit){
+			.rbx = e.tcs[thread], .rcx = (uint64_t)transit_aep,
+			.rdi = TEST_EXIT_SHORT, .flags = 0x302,
+		};
+		steps = 0;
+		ways[i].transit(&t);
+		step(0);
+		expect_hex(t.rdi, TEST_MAGIC, "single steps, short %u: result", i);
+		expect_true(steps > 10, "single steps, short %u: there are some", i);
+	}
 	signal(SIGTRAP, SIG_DFL);
 }
 
@@ -603,8 +667,9 @@ int main(int argc, char **argv)
 	}
 	test_enclave(&e, &options);
 	if (argc > 1 && !strcmp(argv[1], "probe")) {
-		probe(1);
-		probe(0);
+		probe(PROBE_VDSO);
+		probe(PROBE_OWN);
+		probe(PROBE_SHORT);
 		return done();
 	}
 	if (argc > 1 && !strcmp(argv[1], "live")) {	/* some calls, then wait for input */
@@ -634,8 +699,8 @@ int main(int argc, char **argv)
 		story(argv[2], argc > 3);
 		return 0;
 	}
+	threads();		/* first: sites change under them */
 	registers();
-	threads();
 	one_tcs();
 	signals(1);
 	signals(0);

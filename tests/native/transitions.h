@@ -31,8 +31,14 @@ struct transit {
 	uint64_t rsp;			/* out: as the enclave found it */
 };
 
+/*
+ * By an ENCLU behind the instruction that loads EAX; by one behind several
+ * short instructions; and by the same, but with a jump between those.
+ */
 void transit(struct transit *t);
+void transit_short(struct transit *t);
+void transit_inner(struct transit *t);
 
-extern const uint8_t transit_enclu[], transit_aep[];
+extern const uint8_t transit_enclu[], transit_short_enclu[], transit_aep[];
 #endif
 #endif

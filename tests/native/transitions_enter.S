@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transitions.h"
 	.text
-	.globl	transit, transit_enclu, transit_aep
+	.globl	transit, transit_short, transit_inner
+	.globl	transit_enclu, transit_short_enclu, transit_aep
 	.type	transit, @function
-/*
- * void transit(struct transit *t): EENTER with all registers and the flags
- * from *t, and what they are afterwards to *t. The instruction before the
- * ENCLU is as programs have it: the leaf into EAX.
- */
-transit:
+	.type	transit_short, @function
+	.type	transit_inner, @function
+
+	.macro	load
 	push	%rbx
 	push	%rbp
 	push	%r12
@@ -34,9 +33,9 @@ transit:
 	mov	%rsp, TRANSIT_RSP(%rax)
 	pushq	TRANSIT_FLAGS(%rax)
 	popfq
-	mov	$2, %eax
-transit_enclu:
-	enclu
+	.endm
+
+	.macro	store
 	pushfq
 	push	%rax
 	mov	16(%rsp), %rax
@@ -65,10 +64,46 @@ transit_enclu:
 	pop	%rbp
 	pop	%rbx
 	ret
+	.endm
+
+/*
+ * void transit(struct transit *t): EENTER with all registers and the flags
+ * from *t, and what they are afterwards to *t. The instruction before the
+ * ENCLU is as programs have it: the leaf into EAX.
+ */
+transit:
+	load
+	mov	$2, %eax
+transit_enclu:
+	enclu
+	store
 	.size	transit, . - transit
+
+/* The same with instructions that are shorter than a jump. */
+transit_short:
+	load
+	mov	$2, %eax
+	mov	%rdx, %rdx
+1:	mov	%rbx, %rbx
+	nop
+transit_short_enclu:
+	enclu
+	store
+	.size	transit_short, . - transit_short
+
+/* The same, but into the middle of them, on a way that nobody can foresee. */
+transit_inner:
+	load
+	mov	$2, %eax
+	jmp	*2f(%rip)
+	.size	transit_inner, . - transit_inner
 
 transit_aep:
 	enclu
 	ud2
+
+	.section .data.rel.ro, "aw", @progbits
+	.balign	8
+2:	.quad	1b
 
 	.section .note.GNU-stack, "", @progbits

@@ -10,6 +10,7 @@ internal static class ProgramInterface
     {
         NativePrograms.Build();
         double[] call = new double[Rounds], callWithDevice = new double[Rounds], processes = new double[Rounds], threads = new double[Rounds];
+        double[] enclaveProcesses = new double[Rounds];
         for (int i = 0; i < Rounds; i++)
         {
             IReadOnlyDictionary<string, double> bare = Figures(NativePrograms.PathOf("calls"));
@@ -18,15 +19,18 @@ internal static class ProgramInterface
             call[i] = watched["call"] / bare["call"];
             callWithDevice[i] = device["call"] / bare["call"];
             processes[i] = watched["processes"] / bare["processes"];
-            threads[i] = Rate("64") / Rate("1");
+            double one = Rate("1");
+            threads[i] = Rate("64") / one;
+            enclaveProcesses[i] = Rate("1", "2") / one;
         }
         Print("a system call, with / without", call, "(at most 1.6 required)");
         Print("the same, with the device open", callWithDevice, "(at most 1.6 required)");
         Print("1,000 forks and execs", processes, "(at most 4 required)");
         Print("ECALLs, --exact, 64 threads / 1", threads, "(at least 1 required)");
+        Print("the same, 2 processes / 1", enclaveProcesses, "(on two processors)");
     }
 
-    private static double Rate(string threads) => Figures(NativePrograms.SoftSgx, "run", "--exact", NativePrograms.PathOf("ecall_threads"), threads)["rate"];
+    private static double Rate(params string[] counts) => Figures(NativePrograms.SoftSgx, ["run", "--exact", NativePrograms.PathOf("ecall_threads"), .. counts])["rate"];
 
     private static IReadOnlyDictionary<string, double> Figures(string program, params string[] arguments) =>
         NativePrograms.Figures(NativePrograms.Run(program, arguments));

@@ -5,6 +5,7 @@ using SoftSgx.Host.Interop;
 namespace SoftSgx.Host.Devices;
 
 /// <summary>Every open device of every supervised process, known by inode: descriptors are duplicated, inherited and passed on.</summary>
+/// <remarks>Under the supervisor's lock, but for <see cref="IsProvision"/>, which the kernel layer asks in the middle of an ioctl.</remarks>
 internal sealed class OpenDevices
 {
     private readonly Dictionary<FileIdentity, OpenEnclave> _enclaves = [];
@@ -16,17 +17,23 @@ internal sealed class OpenDevices
 
     internal bool TryFind(FileIdentity file, [NotNullWhen(true)] out OpenEnclave? enclave) => _enclaves.TryGetValue(file, out enclave);
 
-    internal bool IsProvision(FileIdentity file) => _provisioning.Contains(file);
-
-    /// <summary>
-    /// The enclave that an ioctl is at work on, or null. The call holds a reference of its own, as fdget gives one in the kernel: another
-    /// thread of the program may close the descriptor meanwhile.
-    /// </summary>
-    internal OpenEnclave? InCall { private get; set; }
+    internal bool IsProvision(FileIdentity file)
+    {
+        lock (_provisioning)
+        {
+            return _provisioning.Contains(file);
+        }
+    }
 
     internal void Add(OpenEnclave enclave) => _enclaves.Add(enclave.Inode.Identity, enclave);
 
-    internal void AddProvision(FileIdentity file) => _provisioning.Add(file);
+    internal void AddProvision(FileIdentity file)
+    {
+        lock (_provisioning)
+        {
+            _provisioning.Add(file);
+        }
+    }
 
     /// <summary>
     /// Ends every enclave whose last descriptor and mapping are gone. Called when that may have happened: a mapping was removed, a
@@ -37,7 +44,7 @@ internal sealed class OpenDevices
     {
         foreach (OpenEnclave enclave in _enclaves.Values)
         {
-            if (!ReferenceEquals(enclave, InCall) && !enclave.Inode.IsReferencedByProgram)
+            if (enclave.Calls == 0 && !enclave.Inode.IsReferencedByProgram)
             {
                 _gone.Add(enclave);
             }

@@ -15,12 +15,12 @@ internal static class Native
         SYS_write = 1, SYS_lseek = 8, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_readv = 19, SYS_writev = 20, SYS_dup = 32, SYS_dup2 = 33,
         SYS_fcntl = 72, SYS_ftruncate = 77, SYS_fstatfs = 138, SYS_fallocate = 285, SYS_preadv = 295, SYS_pwritev = 296,
         SYS_process_vm_readv = 310, SYS_process_vm_writev = 311, SYS_preadv2 = 327, SYS_pwritev2 = 328,
-        SYS_wait4 = 61, SYS_exit = 60, SYS_setpgid = 109, SYS_gettid = 186, SYS_futex = 202, SYS_epoll_ctl = 233, SYS_tgkill = 234,
+        SYS_wait4 = 61, SYS_waitid = 247, SYS_exit = 60, SYS_setpgid = 109, SYS_gettid = 186, SYS_futex = 202, SYS_epoll_ctl = 233, SYS_tgkill = 234,
         SYS_madvise = 28, SYS_epoll_pwait = 281, SYS_eventfd2 = 290, SYS_epoll_create1 = 291, SYS_close_range = 436;
 
     // linux/ptrace.h
     internal const int
-        PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SET_THREAD_AREA = 26, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
+        PTRACE_CONT = 7, PTRACE_SINGLESTEP = 9, PTRACE_DETACH = 17, PTRACE_GETREGS = 12, PTRACE_SETREGS = 13, PTRACE_SYSCALL = 24, PTRACE_SET_THREAD_AREA = 26, PTRACE_SYSEMU = 31, PTRACE_GETEVENTMSG = 0x4201,
         PTRACE_GETSIGINFO = 0x4202, PTRACE_SETSIGINFO = 0x4203, PTRACE_GETREGSET = 0x4204, PTRACE_SETREGSET = 0x4205,
         PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208, PTRACE_GETSIGMASK = 0x420a, PTRACE_SETSIGMASK = 0x420b;
 
@@ -72,7 +72,7 @@ internal static class Native
 
     // linux/sched.h, linux/wait.h, linux/kcmp.h, linux/auxvec.h, sys/resource.h
     internal const int CLONE_VM = 0x100, CLONE_FILES = 0x400, CLOSE_RANGE_UNSHARE = 2;
-    internal const int __WALL = 0x40000000;
+    internal const int __WALL = 0x40000000, __WNOTHREAD = 0x20000000, WNOHANG = 1, WSTOPPED = 2, WEXITED = 4, WNOWAIT = 0x01000000;
     internal const int KCMP_VM = 1, KCMP_SIGHAND = 4;
     internal const int AT_SYSINFO_EHDR = 33, AT_HWCAP2 = 26;
     internal const int RLIMIT_CORE = 4, RLIMIT_NOFILE = 7;

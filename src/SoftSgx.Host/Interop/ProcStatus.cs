@@ -21,8 +21,31 @@ internal static class ProcStatus
     /// <summary>A thread's id in its own process-id namespace; -1 if it is gone.</summary>
     internal static int InnermostId(int tid) => LastNumber(tid.ToString(CultureInfo.InvariantCulture), "NSpid");
 
+    /// <summary>The process that a process or thread is a child of; -1 if it is gone.</summary>
+    internal static int Parent(int tid) => LastNumber(tid.ToString(CultureInfo.InvariantCulture), "PPid");
+
     /// <summary>How many seccomp filters a process or thread is under; -1 if it is gone, or the kernel does not tell (before 5.9).</summary>
     internal static int SeccompFilters(string pid) => LastNumber(pid, "Seccomp_filters");
+
+    /// <summary>True if this process may trace every other one that it sees (CAP_SYS_PTRACE).</summary>
+    internal static bool MayTraceAll => (Mask("self", "CapEff") & (1UL << 19)) != 0;
+
+    /// <summary>The Yama module's setting, 0 without it; -1 if it cannot be read.</summary>
+    internal static int PtraceScope
+    {
+        get
+        {
+            const string Setting = "/proc/sys/kernel/yama/ptrace_scope";
+            try
+            {
+                return !File.Exists(Setting) ? 0 : int.TryParse(File.ReadAllText(Setting), CultureInfo.InvariantCulture, out int scope) ? scope : -1;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return -1;
+            }
+        }
+    }
 
     private static int LastNumber(string pid, string field)
     {

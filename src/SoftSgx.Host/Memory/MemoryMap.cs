@@ -56,15 +56,13 @@ internal sealed class MemoryMap
     /// Whether a page of a private mapping is anonymous memory: it was written, or the program had it copied otherwise. Pages that are
     /// neither present nor swapped are the file's.
     /// </summary>
-    internal static bool IsModified(int tid, ulong address, ulong length)
+    /// <param name="pages">The page tables of the process.</param>
+    /// <param name="address">First address.</param>
+    /// <param name="length">Bytes.</param>
+    internal static bool IsModified(PresentPages pages, ulong address, ulong length)
     {
         const ulong Present = 1UL << 63, Swapped = 1UL << 62, OfFileOrShared = 1UL << 61; // proc(5), pagemap
         const int PagesAtOnce = 512;
-        using PresentPages? pages = PresentPages.Open(tid);
-        if (pages is null)
-        {
-            return true;
-        }
         Span<ulong> entries = stackalloc ulong[PagesAtOnce];
         for (ulong page = address / Native.PageSize, end = page + (length / Native.PageSize); page < end;)
         {

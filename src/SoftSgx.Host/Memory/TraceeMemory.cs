@@ -31,6 +31,13 @@ internal sealed unsafe class TraceeMemory : IDisposable
         }
     }
 
+    /// <summary>True if this process may open the memory of another one now.</summary>
+    internal static bool IsAccessible(int tid)
+    {
+        using TraceeMemory memory = Open(tid);
+        return memory._memory >= 0;
+    }
+
     /// <summary>Reads all of <paramref name="destination"/>, or reports false if any byte is not readable.</summary>
     internal bool TryRead(ulong address, Span<byte> destination) => ReadSome(address, destination) == destination.Length;
 

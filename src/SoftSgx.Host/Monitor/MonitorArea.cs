@@ -60,7 +60,7 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// <summary>Makes one within reach of an address; null if there is no room or no memory.</summary>
     internal static MonitorArea? CreateNear(TracedThread thread, in InjectedCalls calls, ulong scratch, MonitorCode common, TransitionLog? log, ulong address)
     {
-        ulong gap = FindGap(thread, address, common.Size);
+        ulong gap = FindGap(thread, address, common.Size, []);
         return gap == 0 ? null : Create(thread, calls, scratch, common, log, gap);
     }
 
@@ -180,14 +180,16 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// <summary>True the first time that it is asked for an address; there is an end to how many it remembers.</summary>
     internal bool SeesFirst(ulong enclu) => _seen.Count < MonitorLayout.Size / 16 && _seen.Add(enclu);
 
+    private int NextOrigin => (_end + 15) & ~15;
+
     /// <summary>Adds a site: assembles its code and makes it known. Null if there is no room for it, or it cannot be reached.</summary>
     /// <param name="view">The view, near the site.</param>
-    /// <param name="stolen">The instruction before the ENCLU.</param>
+    /// <param name="stolen">The instructions before the ENCLU that its code begins with.</param>
     /// <param name="enclu">Where the code goes for what it does not do itself.</param>
     /// <param name="site">The site without what this finds out.</param>
-    internal MonitorSite? Add(ulong view, Iced.Intel.Instruction? stolen, ulong enclu, MonitorSite site)
+    internal MonitorSite? Add(ulong view, ReadOnlySpan<Iced.Intel.Instruction> stolen, ulong enclu, MonitorSite site)
     {
-        int origin = (_end + 15) & ~15;
+        int origin = NextOrigin;
         SiteCode? code = SiteCode.Assemble(_common, view, origin, stolen, enclu);
         if (code is null || origin + SiteRecord.Bytes + code.Bytes.Length > MonitorLayout.Size)
         {
@@ -205,18 +207,47 @@ internal sealed unsafe class MonitorArea : IDisposable
         return site;
     }
 
-    /// <summary>True if there is a view that code at an address can jump to and back from.</summary>
-    internal bool HasViewNear(ulong address) => Distance(NearestView(address), address) < Reach;
-
-    /// <summary>The view that is nearest to an address.</summary>
-    internal ulong NearestView(ulong address) => _views.MinBy(view => Distance(view, address));
-
-    /// <summary>Maps a view that code at an address can jump to and back from. Zero if there is no room.</summary>
-    internal ulong MapNear(TracedThread thread, in InjectedCalls calls, ulong address)
+    /// <summary>The view that the next site can be in; zero if there is none.</summary>
+    /// <param name="start">Where its jump will be.</param>
+    /// <param name="inner">Where the jump has to have traps.</param>
+    internal ulong ViewFor(ulong start, ReadOnlySpan<int> inner)
     {
-        ulong gap = FindGap(thread, address, MonitorLayout.Size);
+        ulong best = 0;
+        foreach (ulong view in _views)
+        {
+            if (Distance(view, start) < Reach && (best == 0 || Distance(view, start) < Distance(best, start)) && MonitorSite.HasTraps(Displacement(view, start), inner))
+            {
+                best = view;
+            }
+        }
+        return best;
+    }
+
+    /// <summary>Maps a view that the next site can be in. Zero if there is no room.</summary>
+    internal ulong MapFor(TracedThread thread, in InjectedCalls calls, ulong start, ReadOnlySpan<int> inner)
+    {
+        ulong gap = FindGap(thread, start, MonitorLayout.Size, inner.IsEmpty ? [] : ViewsWithTraps(start, inner));
         return gap != 0 && MapAgain(calls, gap) ? gap : 0;
     }
+
+    /// <summary>Every view from which the displacement of a jump to the next site has traps in its upper half.</summary>
+    private List<ulong> ViewsWithTraps(ulong start, ReadOnlySpan<int> inner)
+    {
+        List<ulong> views = [];
+        ulong lowest = start - (1UL << 31) & ~(MonitorLayout.Alignment - 1);
+        for (ulong i = 0; i < 1UL << 32; i += MonitorLayout.Alignment)
+        {
+            ulong view = lowest + i;
+            if (view - LowestAddress < HighestAddress && Distance(view, start) < Reach && MonitorSite.HasTraps(Displacement(view, start), inner))
+            {
+                views.Add(view);
+            }
+        }
+        return views;
+    }
+
+    /// <summary>The displacement of a jump to the next site.</summary>
+    private int Displacement(ulong view, ulong start) => unchecked((int)(view + (ulong)(NextOrigin + SiteRecord.Bytes) - start - MonitorSite.JumpLength));
 
     /// <summary>A record for a thread, unless it has one; false if there are no more.</summary>
     internal bool TryAttach(TracedThread thread)
@@ -414,7 +445,11 @@ internal sealed unsafe class MonitorArea : IDisposable
     /// Room for a view within reach of an address, but well away from it: what lies around an enclave, and around the last library, is where
     /// programs map things next, some of them at addresses that they take for free. Zero if there is none.
     /// </summary>
-    private static ulong FindGap(TracedThread thread, ulong near, int size)
+    /// <param name="thread">A thread of the program.</param>
+    /// <param name="near">The address.</param>
+    /// <param name="size">Bytes of the view.</param>
+    /// <param name="views">The only views that will do; empty for any.</param>
+    private static ulong FindGap(TracedThread thread, ulong near, int size, List<ulong> views)
     {
         const ulong Away = Reach / 2;
         List<(ulong Start, ulong End)> taken = [];
@@ -433,8 +468,16 @@ internal sealed unsafe class MonitorArea : IDisposable
         ulong best = 0, end = LowestAddress;
         foreach ((ulong start, ulong behind) in taken)
         {
-            best = Better(best, end, start, (ulong)size, near, near > Away ? near - Away : 0);
-            best = Better(best, end, start, (ulong)size, near, near + Away);
+            if (views.Count == 0)
+            {
+                best = Better(best, end, start, (ulong)size, near, near > Away ? near - Away : 0);
+                best = Better(best, end, start, (ulong)size, near, near + Away);
+            }
+            foreach (ulong view in views)
+            {
+                ulong candidate = Better(best, end, start, (ulong)size, near, view);
+                best = candidate == view ? view : best;
+            }
             end = Math.Max(end, behind);
         }
         return best;

@@ -29,10 +29,10 @@ namespace SoftSgx.Host.Monitor;
 /// </remarks>
 internal sealed class ProgramMonitor
 {
-    private const int EncluLength = 3, JumpLength = 5;
+    private const int EncluLength = 3;
 
-    /// <summary>INT3.</summary>
-    private const byte Trap = 0xCC;
+    /// <summary>JMP with a displacement of 32 bits.</summary>
+    private const byte Jump = 0xE9;
 
     /// <summary>As many filters at most are added to a program: each costs every system call some nanoseconds.</summary>
     private const int MaximumCallTraps = 32;
@@ -44,6 +44,7 @@ internal sealed class ProgramMonitor
     private readonly TransitionLog? _log;
     private readonly List<AddressSpace> _spaces = [];
     private TransitionCounts _ended;
+    private long _patchedSites;
 
     /// <param name="subsystem">The model.</param>
     /// <param name="image">What programs get mapped.</param>
@@ -60,7 +61,7 @@ internal sealed class ProgramMonitor
     internal static bool IsPossible => (Libc.GetAuxVal(AT_HWCAP2) & 2) != 0;
 
     /// <summary>ENCLUs that were patched.</summary>
-    internal long PatchedSites { get; private set; }
+    internal long PatchedSites => Interlocked.Read(ref _patchedSites);
 
     /// <summary>Transitions so far that needed no supervisor.</summary>
     internal TransitionCounts Counts
@@ -91,8 +92,8 @@ internal sealed class ProgramMonitor
             MonitorArea? area = MonitorArea.CreateNear(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)), _common, _log, aep);
             ulong back = space.VdsoBase + (ulong)_image.Vdso.TrapReturnOffset;
             MonitorSite? site = area?.Add(
-                area.Views[0], null, space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
-            if (site is null || !WriteJump(space, null, aep, area!.Views[0] + (ulong)(site.Origin + SiteRecord.Bytes)))
+                area.Views[0], [], space.VdsoBase + (ulong)_image.Vdso.TrapOffset, new MonitorSite(0, 0, [], aep, aep, back, IsVdso: true));
+            if (site is null || !WriteJump(space, null, aep, site))
             {
                 area?.Dispose();
                 return;
@@ -294,32 +295,48 @@ internal sealed class ProgramMonitor
     {
         AddressSpace space = thread.Space;
         ulong enclu = regs.Rip;
-        if (space.Monitor is not MonitorArea area || area.HasSeen(enclu) || (regs.Eflags & Rflags.TF) != 0 || (!WillSucceed(thread, regs) && !area.HasViewNear(enclu)))
+        if (space.Monitor is not MonitorArea area || area.HasSeen(enclu) || (regs.Eflags & Rflags.TF) != 0 || (area.ViewFor(enclu, []) == 0 && !WillSucceed(thread, regs)))
         {
             return; // a call cannot be injected where a signal may have to be delivered
         }
         bool isInside = space.Enclaves.TryFind(enclu, out EnclaveMapping mapping);
         OpenEnclave? owner = isInside ? mapping.Owner : null;
-        if ((isInside && !MayDoWithout(space, owner!)) || !area.SeesFirst(enclu))
+        if (isInside && !MayDoWithout(space, owner!))
         {
             return;
         }
         byte[] code = new byte[2 * SiteFinder.BytesAround];
         int before = ReadBefore(space, owner, enclu, code.AsSpan(0, SiteFinder.BytesAround));
-        int length = before + Read(space, owner, enclu, code.AsSpan(before, SiteFinder.BytesAround));
-        if (!SiteFinder.TryFind(code.AsSpan(0, length), enclu - (ulong)before, before, out Instruction stolen))
+        int read = before + Read(space, owner, enclu, code.AsSpan(before, SiteFinder.BytesAround));
+        if (!SiteFinder.TryFind(code.AsSpan(0, read), enclu - (ulong)before, before, out Instruction[] stolen))
+        {
+            _ = area.SeesFirst(enclu);
+            return;
+        }
+        ulong start = stolen[0].IP;
+        int[] inner = MonitorSite.InnerOf(stolen);
+        ulong view = area.ViewFor(start, inner);
+        if (view == 0)
+        {
+            if (!WillSucceed(thread, regs))
+            {
+                return; // the next time perhaps
+            }
+            view = MapView(thread, regs, area, start, inner);
+        }
+        if (!area.SeesFirst(enclu))
         {
             return;
         }
-        ulong view = area.HasViewNear(enclu) ? area.NearestView(enclu) : MapView(thread, regs, area, enclu);
-        ulong start = enclu - (ulong)stolen.Length;
+        int length = (int)(enclu - start);
         MonitorSite? site = view == 0 ? null : area.Add(view, stolen, enclu, new MonitorSite(0, 0, [], start, enclu, enclu + EncluLength, IsVdso: false)
         {
-            Original = code.AsSpan(before - stolen.Length, stolen.Length).ToArray(),
+            Original = code.AsSpan(before - length, length).ToArray(),
+            Inner = inner,
         });
         if (site is not null)
         {
-            PatchedSites += WriteJump(space, owner, start, view + (ulong)(site.Origin + SiteRecord.Bytes)) ? 1 : 0;
+            Interlocked.Add(ref _patchedSites, WriteJump(space, owner, start, site) ? 1 : 0);
         }
     }
 
@@ -327,10 +344,10 @@ internal sealed class ProgramMonitor
     private static bool MayDoWithout(AddressSpace space, OpenEnclave owner) =>
         !owner.IsDebugged && owner.Enclave.AddressSpaceCount == 1 && space.TrapsCallsOf(owner);
 
-    private ulong MapView(TracedThread thread, in UserRegs regs, MonitorArea area, ulong near)
+    private ulong MapView(TracedThread thread, in UserRegs regs, MonitorArea area, ulong start, ReadOnlySpan<int> inner)
     {
         using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(thread.Space), regs);
-        return area.MapNear(thread, calls, near);
+        return area.MapFor(thread, calls, start, inner);
     }
 
     /// <summary>The leaf enters or leaves an enclave, and nothing is in its way: no signal will have to be delivered at this stop.</summary>
@@ -348,18 +365,30 @@ internal sealed class ProgramMonitor
         }
     }
 
-    /// <summary>A trap of a site while it is being written: the thread executes it again. True if it was that.</summary>
-    internal static bool IsBeingWritten(AddressSpace space, ulong rip)
+    /// <summary>
+    /// Where a thread goes on that came to a trap of a site: one that was there while the site was being written, or one where an instruction
+    /// began that is under the jump now. Zero if the trap is none of ours.
+    /// </summary>
+    /// <param name="space">Its address space.</param>
+    /// <param name="trap">Address of the trap.</param>
+    internal static ulong BehindTrap(AddressSpace space, ulong trap)
     {
-        Span<byte> now = stackalloc byte[1];
+        Span<byte> now = stackalloc byte[MonitorSite.JumpLength];
         foreach (MonitorSite site in space.Monitor?.Sites ?? [])
         {
-            if (site.Start == rip - 1)
+            int at = (int)(trap - site.Start);
+            if (trap - site.Start >= MonitorSite.JumpLength || (at != 0 && !site.Inner.Contains(at)))
             {
-                return space.ReadCode(site.Start, now) != 1 || now[0] != Trap; // one that is still there is the program's, or a debugger's
+                continue;
             }
+            if (space.ReadCode(site.Start, now) != now.Length || now[at] != MonitorSite.Trap)
+            {
+                return trap; // it is gone: once more
+            }
+            bool isJump = now[0] == Jump && site.Start + MonitorSite.JumpLength + (ulong)BitConverter.ToInt32(now[1..]) == site.Code;
+            return isJump ? site.CopyOf(trap) : 0; // any other is the program's, or a debugger's
         }
-        return false;
+        return 0;
     }
 
     /// <summary>A debugger looks into an enclave: it finds the code that was built, and nobody enters it any more without the model.</summary>
@@ -382,7 +411,7 @@ internal sealed class ProgramMonitor
             {
                 if (site.Original is byte[] original && space.Enclaves.TryFind(site.Start, out EnclaveMapping mapping) && ReferenceEquals(mapping.Owner, owner))
                 {
-                    _ = WriteCode(space, owner, site.Start, original.AsSpan(0, JumpLength));
+                    _ = WriteCode(space, owner, site.Start, original.AsSpan(0, MonitorSite.JumpLength), site.Inner);
                 }
             }
         }
@@ -507,7 +536,7 @@ internal sealed class ProgramMonitor
     private bool GoesOnAfterFault(TracedThread thread, UserRegs recovered, in SigInfo info, Recovery how)
     {
         bool isStep = info is { Signal: SIGTRAP, Code: TRAP_TRACE };
-        if (how == Recovery.AtStolen)
+        if (how == Recovery.AtStolen && IsFirst(thread.Space, recovered.Rip))
         {
             // The step was that of the jump, which is none of the program's instructions: on to the one in its place.
             if (!PtraceCalls.GetRegs(thread.Tid, out recovered))
@@ -536,6 +565,8 @@ internal sealed class ProgramMonitor
         }
         return true;
     }
+
+    private static bool IsFirst(AddressSpace space, ulong address) => space.Monitor!.Sites.Any(site => site.Start == address);
 
     /// <summary>Gives a thread that stopped at an offset of the monitor the registers that it had at the ENCLU, or behind it.</summary>
     private bool TryRecover(MonitorArea area, int slot, int offset, ref UserRegs regs, out Recovery how)
@@ -569,7 +600,7 @@ internal sealed class ProgramMonitor
         switch (how)
         {
             case Recovery.AtStolen:
-                regs.Rip = site.Start;
+                regs.Rip = site.Start + leaf;
                 return true;
             case Recovery.AtEnclu:
                 break;
@@ -716,26 +747,31 @@ internal sealed class ProgramMonitor
     }
 
     /// <summary>
-    /// Writes a jump over one instruction that other threads may be about to execute. Within eight aligned bytes that is one store; else the
-    /// first byte is a trap while the others change, and every processor has been in the kernel in between.
+    /// Writes a jump over instructions that other threads may be about to execute. Over one of them, within eight aligned bytes, that is one
+    /// store; else there are traps where instructions begin while the other bytes change, and every processor has been in the kernel in between.
     /// </summary>
-    private static bool WriteJump(AddressSpace space, OpenEnclave? owner, ulong address, ulong target)
+    private static bool WriteJump(AddressSpace space, OpenEnclave? owner, ulong address, MonitorSite site)
     {
-        long displacement = (long)(target - (address + JumpLength));
-        if (displacement != (int)displacement)
+        long displacement = (long)(site.Code - (address + MonitorSite.JumpLength));
+        if (displacement != (int)displacement || !MonitorSite.HasTraps((int)displacement, site.Inner))
         {
             return false;
         }
-        Span<byte> jump = stackalloc byte[JumpLength];
-        jump[0] = 0xE9;
+        Span<byte> jump = stackalloc byte[MonitorSite.JumpLength];
+        jump[0] = Jump;
         _ = BitConverter.TryWriteBytes(jump[1..], (int)displacement);
-        return WriteCode(space, owner, address, jump);
+        return WriteCode(space, owner, address, jump, site.Inner);
     }
 
-    private static bool WriteCode(AddressSpace space, OpenEnclave? owner, ulong address, ReadOnlySpan<byte> code)
+    /// <param name="space">The address space.</param>
+    /// <param name="owner">The enclave; null where the code is in none.</param>
+    /// <param name="address">Where.</param>
+    /// <param name="code">A jump, or what it replaced.</param>
+    /// <param name="inner">Where instructions begin in what it replaced, but for the first.</param>
+    private static bool WriteCode(AddressSpace space, OpenEnclave? owner, ulong address, ReadOnlySpan<byte> code, int[] inner)
     {
         int inWord = (int)(address % sizeof(ulong));
-        if (inWord + code.Length <= sizeof(ulong))
+        if (inner.Length == 0 && inWord + code.Length <= sizeof(ulong))
         {
             Span<byte> word = stackalloc byte[sizeof(ulong)];
             if (Read(space, owner, address - (ulong)inWord, word) != word.Length)
@@ -749,9 +785,26 @@ internal sealed class ProgramMonitor
         {
             return Write(space, owner, address, code);
         }
-        ReadOnlySpan<byte> trap = [Trap];
-        return Write(space, owner, address, trap) && Synchronize() && Write(space, owner, address + 1, code[1..]) && Synchronize()
-            && Write(space, owner, address, code[..1]);
+        ReadOnlySpan<byte> trap = [MonitorSite.Trap];
+        int[] beginnings = [0, .. inner];
+        foreach (int at in beginnings)
+        {
+            if (!Write(space, owner, address + (ulong)at, trap))
+            {
+                return false;
+            }
+        }
+        bool isWritten = Synchronize();
+        for (int at = 0; at < code.Length; at++)
+        {
+            isWritten = isWritten && (beginnings.Contains(at) || Write(space, owner, address + (ulong)at, code.Slice(at, 1)));
+        }
+        isWritten = isWritten && Synchronize();
+        foreach (int at in beginnings)
+        {
+            isWritten = isWritten && Write(space, owner, address + (ulong)at, code.Slice(at, 1));
+        }
+        return isWritten;
     }
 
     private static bool Synchronize() => Libc.Syscall(SYS_membarrier, 1 /* MEMBARRIER_CMD_GLOBAL */, 0, 0) == 0;

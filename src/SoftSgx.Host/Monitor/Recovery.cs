@@ -3,7 +3,7 @@ namespace SoftSgx.Host.Monitor;
 /// <summary>How a thread that stopped inside the monitor gets back to the ENCLU that it came from, or on from there.</summary>
 internal enum Recovery : byte
 {
-    /// <summary>Nothing was changed. It stands at the instruction that was taken from the site.</summary>
+    /// <summary>Nothing was changed. It stands at an instruction that was taken from the site; the operand is where, counted from the first.</summary>
     AtStolen,
 
     /// <summary>Nothing was changed. It stands at the ENCLU.</summary>
@@ -70,5 +70,5 @@ internal enum Recovery : byte
 /// <summary>From an offset on, how to recover.</summary>
 /// <param name="Offset">Offset of the first instruction that the rule is for, from the beginning of the code.</param>
 /// <param name="Kind">The rule.</param>
-/// <param name="Operand">The leaf, or what to add to RCX.</param>
+/// <param name="Operand">The leaf, what to add to RCX, or where an instruction was.</param>
 internal readonly record struct RecoveryPoint(int Offset, Recovery Kind, int Operand);

@@ -6,7 +6,7 @@ namespace SoftSgx.Host.Monitor;
 /// <summary>The code of one ENCLU: what is executed in its place, up to where all sites share the rest.</summary>
 /// <remarks>
 /// <code>
-///   the instruction that stood before the ENCLU, whose place the jump to here took
+///   the instructions that stood before the ENCLU, whose place the jump to here took
 ///   RAX = EENTER?  ──► RCX = the thread's record; what it had, and the site, go there; on with EENTER
 ///   RAX = EEXIT?   ──► the same; on with EEXIT
 ///   another leaf?  ──► the same; call the supervisor
@@ -41,16 +41,16 @@ internal sealed class SiteCode
     /// <param name="common">The shared code.</param>
     /// <param name="view">Address of the view.</param>
     /// <param name="origin">Offset of the site's record in the monitor; the code follows it.</param>
-    /// <param name="stolen">The instruction that is executed first, decoded at its own address; null for none.</param>
+    /// <param name="stolen">The instructions that are executed first, decoded at their own addresses.</param>
     /// <param name="enclu">Address of the ENCLU, or what stands for it.</param>
-    internal static SiteCode? Assemble(MonitorCode common, ulong view, int origin, Instruction? stolen, ulong enclu)
+    internal static SiteCode? Assemble(MonitorCode common, ulong view, int origin, ReadOnlySpan<Instruction> stolen, ulong enclu)
     {
         MonitorAssembler monitor = new(view, origin + SiteRecord.Bytes);
         Assembler a = monitor.Code;
         Label enter = a.CreateLabel(), exit = a.CreateLabel();
-        if (stolen is Instruction instruction)
+        foreach (ref readonly Instruction instruction in stolen)
         {
-            monitor.Rule(Recovery.AtStolen);
+            monitor.Rule(Recovery.AtStolen, (int)(instruction.IP - stolen[0].IP));
             a.AddInstruction(instruction);
         }
         monitor.Rule(Recovery.AtEnclu);
@@ -62,7 +62,7 @@ internal sealed class SiteCode
         a.lea(rcx, __[rcx - (EEXIT - EENTER)]);
         monitor.Rule(Recovery.Exchanged, EEXIT);
         a.jrcxz(exit);
-        ReadOnlySpan<int> others = stolen is null ? [] : OtherLeaves; // the vDSO's function has the two alone
+        ReadOnlySpan<int> others = stolen.IsEmpty ? [] : OtherLeaves; // the vDSO's function has the two alone
         Label[] hops = new Label[others.Length], blocks = new Label[others.Length];
         int less = EEXIT;
         for (int i = 0; i < others.Length; i++)

@@ -63,9 +63,9 @@ internal sealed class AgeingProcess
             return null;
         }
         // The orphan that the first process leaves becomes ours instead of init's, and init need not be one that reaps.
-        _ = Libc.Syscall(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
+        Subreaper.Begin();
         int second = RunFirst(firstTid, code, page.Address);
-        _ = Libc.Syscall(SYS_prctl, PR_SET_CHILD_SUBREAPER, 0);
+        Subreaper.End();
         _ = calls.Call(SYS_wait4, (ulong)first, 0, __WALL, 0);
         if (second == 0 || PtraceCalls.Wait(second, out WaitStatus status) < 0 || !status.Stopped)
         {

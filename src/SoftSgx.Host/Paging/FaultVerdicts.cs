@@ -4,7 +4,7 @@ using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Paging;
 
-/// <summary>Verdicts on their way from the pager to the tracer, which alone can raise a signal in a thread as the kernel would.</summary>
+/// <summary>Verdicts on their way from the pager to the threads' tracers, which alone can raise a signal in a thread as the kernel would.</summary>
 /// <remarks>
 /// <para>
 /// The thread waits inside the kernel, in its page fault. The tracer is woken by a signal, interrupts the thread, and finds it at the
@@ -23,22 +23,16 @@ internal sealed class FaultVerdicts
     private readonly int _pid = Libc.GetPid();
     private long _stops;
     private volatile int _count;
-    private volatile int _tracer;
 
-    /// <summary>Verdicts that the tracer has not seen yet.</summary>
+    /// <summary>There are verdicts that their tracers have not seen yet.</summary>
     internal bool Any => _count > 0;
 
-    /// <summary>Number of the last stop that the tracer saw.</summary>
+    /// <summary>Number of the last stop that a tracer saw.</summary>
     internal long Stops => Volatile.Read(ref _stops);
 
-    /// <summary>The calling thread is the tracer.</summary>
-    internal void Attach()
-    {
-        WakeSignal.Install();
-        _tracer = (int)Libc.Syscall(SYS_gettid);
-    }
+    internal FaultVerdicts() => WakeSignal.Install();
 
-    /// <summary>Numbers a stop. By the tracer, before it handles the stop.</summary>
+    /// <summary>Numbers a stop. By its tracer, before it handles the stop.</summary>
     internal long NextStop() => Interlocked.Increment(ref _stops);
 
     /// <summary>A new verdict. By the pager.</summary>
@@ -49,25 +43,36 @@ internal sealed class FaultVerdicts
             _waiting.Add(verdict);
             _count = _waiting.Count;
         }
-        Nudge();
+        Wake(verdict.Space.Tracer);
     }
 
-    /// <summary>Interrupts the tracer's wait.</summary>
-    internal void Nudge() => _ = Libc.Syscall(SYS_tgkill, _pid, _tracer, WakeSignal.Number);
-
-    /// <summary>Takes a verdict. By the tracer.</summary>
-    internal bool TryTake(out FaultVerdict verdict)
+    /// <summary>Interrupts the waits of those for whom there is a verdict.</summary>
+    internal void Nudge()
     {
         lock (_lock)
         {
-            verdict = _waiting.Count > 0 ? _waiting[0] : default;
-            if (_waiting.Count == 0)
+            foreach (FaultVerdict verdict in _waiting)
             {
-                return false;
+                Wake(verdict.Space.Tracer);
             }
-            _waiting.RemoveAt(0);
-            _count = _waiting.Count;
-            return true;
         }
     }
+
+    /// <summary>Takes a verdict for a tracer. By that one.</summary>
+    internal bool TryTake(int tracer, out FaultVerdict verdict)
+    {
+        lock (_lock)
+        {
+            int index = _waiting.FindIndex(waiting => waiting.Space.Tracer == tracer);
+            verdict = index >= 0 ? _waiting[index] : default;
+            if (index >= 0)
+            {
+                _waiting.RemoveAt(index);
+                _count = _waiting.Count;
+            }
+            return index >= 0;
+        }
+    }
+
+    private void Wake(int tracer) => _ = Libc.Syscall(SYS_tgkill, _pid, tracer, WakeSignal.Number);
 }

@@ -37,7 +37,8 @@ internal sealed class ProgramPaging
             return errno;
         }
         AgeingPage? page = AgeingPage.Create(thread, calls, VdsoData.ScratchAddress(_image.DataArea(space)));
-        space.Paging = new SpacePaging(space.Enclaves, channel, page, PresentPages.Open(thread.Tid));
+        space.Paging = new SpacePaging(thread.Tracer.Tid, space.Enclaves, channel, page, PresentPages.Open(thread.Tid));
+        thread.Tracer.EnclaveSpaces++;
         return _pager.Add(space.Paging) ? 0 : EIO;
     }
 
@@ -105,11 +106,12 @@ internal sealed class ProgramPaging
             > _ownFilters + (thread.Space.HasEnclaveFilter ? 2 : 1) + thread.Watched.Filters + thread.Space.CallTraps.Count;
 
     /// <summary>The last thread has left an address space.</summary>
-    internal void Leave(AddressSpace space)
+    internal void Leave(AddressSpace space, Tracer tracer)
     {
         if (space.Paging is SpacePaging paging)
         {
             _pager.Remove(paging);
+            tracer.EnclaveSpaces--;
             if (paging.Ageing is AgeingProcess ageing)
             {
                 _ageing.Remove(ageing.Tid);

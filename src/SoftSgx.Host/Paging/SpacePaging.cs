@@ -8,13 +8,17 @@ internal sealed class SpacePaging : IDisposable
 {
     private volatile MappedEnclave[] _enclaves = [];
 
-    internal SpacePaging(EnclaveMappings mappings, FaultChannel channel, AgeingPage? page, PresentPages? present)
+    internal SpacePaging(int tracer, EnclaveMappings mappings, FaultChannel channel, AgeingPage? page, PresentPages? present)
     {
+        Tracer = tracer;
         Mappings = mappings;
         Channel = channel;
         Page = page;
         Present = present;
     }
+
+    /// <summary>The id of the thread of ours that traces it.</summary>
+    internal int Tracer { get; }
 
     internal EnclaveMappings Mappings { get; }
 

@@ -118,19 +118,50 @@ internal static unsafe class PtraceCalls
     /// <summary>Makes a running thread stop: PTRACE_EVENT_STOP with SIGTRAP comes next, without any signal.</summary>
     internal static bool Interrupt(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_INTERRUPT, tid, 0, 0) == 0;
 
+    /// <summary>Lets a thread go on without a tracer.</summary>
+    internal static bool Detach(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_DETACH, tid, 0, 0) == 0;
+
     internal static bool Listen(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_LISTEN, tid, 0, 0) == 0;
 
+    /// <summary>Waits for any child or tracee of the calling thread; its thread id, or minus the errno.</summary>
+    internal static int WaitAny(out WaitStatus status) => Wait(-1, __WALL | __WNOTHREAD, out status);
+
+    /// <summary>The same without waiting; 0 if there is nothing to report.</summary>
+    internal static int TakeAny(out WaitStatus status) => Wait(-1, __WALL | __WNOTHREAD | WNOHANG, out status);
+
     /// <summary>
-    /// Waits for any child or tracee (-1), or for one; its thread id, or minus the errno: -EINTR only when waiting for any.
+    /// As <see cref="WaitAny"/>, but leaves ends to <see cref="TakeAny"/>: 0 if there is something for that.
     /// </summary>
-    internal static int Wait(int tid, out WaitStatus status)
+    internal static int WaitAnyStop(out WaitStatus status)
+    {
+        const int P_ALL = 0, P_PID = 1, CLD_TRAPPED = 4, CLD_STOPPED = 5, Options = __WALL | __WNOTHREAD;
+        status = default;
+        SigInfo info;
+        if (Libc.Syscall(SYS_waitid, P_ALL, 0, (nint)(&info), WEXITED | WSTOPPED | WNOWAIT | Options, 0) != 0)
+        {
+            return -Libc.Errno;
+        }
+        int tid = info.SenderPid;
+        if (info.Code is not (CLD_TRAPPED or CLD_STOPPED)
+            || Libc.Syscall(SYS_waitid, P_PID, tid, (nint)(&info), WSTOPPED | WNOHANG | Options, 0) != 0 || info.SenderPid != tid)
+        {
+            return 0; // SIGKILL may have come in between
+        }
+        status = new WaitStatus((info.ChildStatus << 8) | 0x7f);
+        return tid;
+    }
+
+    /// <summary>Waits for one tracee of the calling thread; its thread id, or minus the errno, which is not EINTR.</summary>
+    internal static int Wait(int tid, out WaitStatus status) => Wait(tid, __WALL, out status);
+
+    private static int Wait(int tid, int options, out WaitStatus status)
     {
         int raw;
         nint result;
         int error;
         do
         {
-            result = Libc.Syscall(SYS_wait4, tid, (nint)(&raw), __WALL, 0);
+            result = Libc.Syscall(SYS_wait4, tid, (nint)(&raw), options, 0);
             error = result < 0 ? Libc.Errno : 0;
         }
         while (error == EINTR && tid != -1);

@@ -11,11 +11,14 @@ internal struct SigInfo
     [FieldOffset(4)] internal int Errno;
     [FieldOffset(8)] internal int Code;
 
-    /// <summary>Of a signal sent by a process: who sent it.</summary>
+    /// <summary>Of a signal sent by a process: who sent it; of a child's change of state: the child.</summary>
     [FieldOffset(16)] internal int SenderPid;
 
     /// <summary>Of a fault: the address.</summary>
     [FieldOffset(16)] internal ulong Address;
+
+    /// <summary>Of a child's change of state: its exit status, or the signal and event that stopped it.</summary>
+    [FieldOffset(24)] internal int ChildStatus;
 
     /// <summary>Of a perf event's SIGTRAP (TRAP_PERF): <c>si_perf_type</c>, the kind of event.</summary>
     [FieldOffset(32)] internal uint PerfType;

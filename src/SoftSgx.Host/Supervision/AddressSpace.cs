@@ -134,7 +134,15 @@ internal sealed class AddressSpace : IProcessAddressSpace, IUserMemory, IDisposa
     public SourceMapping FindMapping(ulong address) => _map.Find(Tid, address);
 
     /// <inheritdoc/>
-    public bool IsModified(ulong address, ulong length) => MemoryMap.IsModified(Tid, address, length);
+    public bool IsModified(ulong address, ulong length)
+    {
+        if (Paging?.Present is PresentPages kept)
+        {
+            return MemoryMap.IsModified(kept, address, length);
+        }
+        using PresentPages? pages = PresentPages.Open(Tid); // a process that was handed a descriptor of a device, and opened none
+        return pages is null || MemoryMap.IsModified(pages, address, length);
+    }
 
     /// <summary>The address space of a forked child: the same mappings, its own memory.</summary>
     internal AddressSpace Fork(int tid) => new(TraceeMemory.Open(tid))

@@ -22,7 +22,12 @@ internal readonly record struct CallVerdict
     /// <summary>The call goes to the kernel with other arguments than the program's.</summary>
     internal bool RegistersChanged { get; }
 
+    /// <summary>The process goes to a tracer of its own, which answers the call.</summary>
+    internal bool IsForAnotherTracer { get; private init; }
+
     internal static CallVerdict GoOn => default;
+
+    internal static CallVerdict ForAnotherTracer => new() { IsForAnotherTracer = true };
 
     internal static CallVerdict WatchEnd(PendingCall pending) => new(false, 0, pending, false);
 

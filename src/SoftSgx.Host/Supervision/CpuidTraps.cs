@@ -42,14 +42,17 @@ internal sealed class CpuidTraps
 
     private Architecture.CpuidResult Answer(uint leaf, uint subleaf)
     {
-        if (!_answers.TryGetValue((leaf, subleaf), out Architecture.CpuidResult result))
+        lock (_answers)
         {
-            result = CpuidEmulation.Execute(leaf, subleaf, _features);
-            if (!CpuidEmulation.DiffersByProcessor(leaf) && _answers.Count < MaximumAnswers)
+            if (!_answers.TryGetValue((leaf, subleaf), out Architecture.CpuidResult result))
             {
-                _answers.Add((leaf, subleaf), result);
+                result = CpuidEmulation.Execute(leaf, subleaf, _features);
+                if (!CpuidEmulation.DiffersByProcessor(leaf) && _answers.Count < MaximumAnswers)
+                {
+                    _answers.Add((leaf, subleaf), result);
+                }
             }
+            return result;
         }
-        return result;
     }
 }

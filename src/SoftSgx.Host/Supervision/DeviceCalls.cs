@@ -20,7 +20,7 @@ internal sealed class DeviceCalls
     private readonly OpenDevices _devices;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
-    private readonly ProcessFiles _files;
+    private readonly SupervisorLock _lock;
     private readonly ProgramMonitor? _monitor;
     private readonly CallTrace? _trace;
     private readonly Action<string> _warn;
@@ -37,8 +37,10 @@ internal sealed class DeviceCalls
         DeviceAccess access,
         ProgramMonitor? monitor,
         CallTrace? trace,
-        Action<string> warn)
+        Action<string> warn,
+        SupervisorLock supervisorLock)
     {
+        _lock = supervisorLock;
         _access = access;
         _monitor = monitor;
         _trace = trace;
@@ -47,7 +49,6 @@ internal sealed class DeviceCalls
         _platform = platform;
         _devices = devices;
         _image = image;
-        _files = new ProcessFiles(devices);
         _warn = warn;
         _memfdFlags = MemfdFlags();
     }
@@ -87,8 +88,12 @@ internal sealed class DeviceCalls
         {
             return CallVerdict.GoOn; // no place for injected calls: the program finds the machine as it is
         }
-        ulong data = _image.DataArea(thread.Space);
         bool isProvision = node is DeviceNode.Provision or DeviceNode.ProvisionV22;
+        if (!isProvision && HandOver.IsDue(thread))
+        {
+            return CallVerdict.ForAnotherTracer;
+        }
+        ulong data = _image.DataArea(thread.Space);
         regs.OrigRax = SYS_memfd_create;
         regs.Rdi = isProvision ? VdsoData.ProvisionNameAddress(data) : VdsoData.EnclaveNameAddress(data);
         thread.CallOpenFlags = flags & (O_ACCMODE | O_CLOEXEC | O_PATH);
@@ -207,11 +212,16 @@ internal sealed class DeviceCalls
         {
             _monitor?.Withdraw(owner); // what follows may change what EENTER would do, or ask who is inside
         }
-        _files.Tid = thread.Tid;
         _trace?.BeginIoctl(thread, regs, owner.Enclave);
-        _devices.InCall = owner;
-        Errno errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, _files, thread.Processor);
-        _devices.InCall = null;
+        ProcessFiles files = thread.Tracer.Files;
+        files.Tid = thread.Tid;
+        owner.Calls++;
+        Errno errno;
+        using (_lock.Leave()) // it may take long: meanwhile other tracers answer their processes
+        {
+            errno = owner.Enclave.Ioctl((uint)regs.Rsi, regs.Rdx, thread.Space, files, thread.Processor);
+        }
+        owner.Calls--;
         CallTrace.EndIoctl(thread, regs, owner.Enclave);
         if (wasInitialized != owner.Enclave.IsInitialized)
         {
@@ -365,7 +375,7 @@ internal sealed class DeviceCalls
             inode?.Dispose(); // another thread of the program closed or replaced the descriptor meanwhile
             return EIO;
         }
-        if (reopened != 0)
+        if (reopened != 0 && calls.IsAlive)
         {
             _warn($"the program cannot open its files by /proc/self/fd (errno {reopened}): its enclaves are released only when it ends");
         }

@@ -23,6 +23,9 @@ internal sealed class EnclaveTransitions
 
     private const int EncluLength = 3;
 
+    [ThreadStatic]
+    private static byte[]? t_xsave;
+
     private readonly SgxSubsystem _subsystem;
     private readonly ProgramImage _image;
     private readonly ProgramPaging _paging;
@@ -30,7 +33,6 @@ internal sealed class EnclaveTransitions
     private readonly ProgramMonitor? _monitor;
     private readonly ITrace? _trace;
     private long _entries, _exits, _resumes, _asynchronousExits;
-    private readonly byte[] _xsave = new byte[MaximumXsave];
 
     internal EnclaveTransitions(SgxSubsystem subsystem, ProgramImage image, ProgramPaging paging, EnclaveIsolation? isolation, ProgramMonitor? monitor, ITrace? trace)
     {
@@ -275,9 +277,20 @@ internal sealed class EnclaveTransitions
 
     private void Count(EncluLeaf leaf)
     {
-        _entries += leaf == EncluLeaf.EENTER ? 1 : 0;
-        _exits += leaf == EncluLeaf.EEXIT ? 1 : 0;
-        _resumes += leaf == EncluLeaf.ERESUME ? 1 : 0;
+        switch (leaf)
+        {
+            case EncluLeaf.EENTER:
+                Interlocked.Increment(ref _entries);
+                break;
+            case EncluLeaf.EEXIT:
+                Interlocked.Increment(ref _exits);
+                break;
+            case EncluLeaf.ERESUME:
+                Interlocked.Increment(ref _resumes);
+                break;
+            default:
+                break;
+        }
     }
 
     private void OnLeafFault(
@@ -318,7 +331,7 @@ internal sealed class EnclaveTransitions
         bool software = isException && fault.Kind == ExceptionVector.BP;
         // The enclave is told the whole address of a page fault, everybody else that of the page.
         bool isWhole = fault.Kind == ExceptionVector.PF && info.Address - fault.Address < PageSize;
-        _asynchronousExits++;
+        Interlocked.Increment(ref _asynchronousExits);
         _subsystem.ExitAsynchronously(
             thread.Processor, ref file, xsave,
             new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, isWhole ? info.Address : fault.Address));
@@ -389,10 +402,11 @@ internal sealed class EnclaveTransitions
         }
     }
 
-    private bool ReadXsave(TracedThread thread, out Span<byte> xsave)
+    private static bool ReadXsave(TracedThread thread, out Span<byte> xsave)
     {
-        int length = PtraceCalls.GetXState(thread.Tid, _xsave);
-        xsave = length > 0 ? _xsave.AsSpan(0, length) : default;
+        byte[] buffer = t_xsave ??= new byte[MaximumXsave];
+        int length = PtraceCalls.GetXState(thread.Tid, buffer);
+        xsave = length > 0 ? buffer.AsSpan(0, length) : default;
         return length > 0;
     }
 

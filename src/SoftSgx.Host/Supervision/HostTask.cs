@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Text;
 using SoftSgx.Host.Interop;
 using SoftSgx.Kernel;
@@ -61,19 +60,17 @@ internal sealed class HostTask : ICallingTask
         }
     }
 
-    /// <summary>The second number of the line Uid in /proc/PID/status, one of its first lines (proc(5)).</summary>
-    private uint FindUser()
+    /// <summary>
+    /// /proc/PID belongs to the effective user id, also where files in it do not (task_dump_owner in fs/proc/base.c); /proc/PID/status
+    /// takes ten times as long.
+    /// </summary>
+    private unsafe uint FindUser()
     {
-        Span<byte> buffer = stackalloc byte[1024];
-        ReadOnlySpan<byte> status = buffer[..ProcFile.Read(Tid, "status"u8, buffer)];
-        ReadOnlySpan<byte> name = "\nUid:\t"u8; // a line end in the command's name is written \n
-        int at = status.IndexOf(name);
-        if (at < 0)
+        // struct stat of x86-64: 144 bytes; st_uid is at 28 (asm/stat.h).
+        uint* stat = stackalloc uint[36];
+        fixed (byte* path = ProcPath.Of(Tid, ""u8))
         {
-            return uint.MaxValue;
+            return Libc.Syscall(Native.SYS_newfstatat, Native.AT_FDCWD, (nint)path, (nint)stat, 0) == 0 ? stat[7] : uint.MaxValue;
         }
-        ReadOnlySpan<byte> effective = status[(at + name.Length)..];
-        effective = effective[(effective.IndexOf((byte)'\t') + 1)..];
-        return Utf8Parser.TryParse(effective, out uint user, out _) ? user : uint.MaxValue;
     }
 }

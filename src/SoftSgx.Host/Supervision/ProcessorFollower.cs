@@ -23,7 +23,8 @@ internal sealed unsafe class ProcessorFollower
     {
         fixed (ulong* mask = _allowed)
         {
-            _ = Libc.SchedGetAffinity(0, MaskWords * sizeof(ulong), mask);
+            // Of our first thread: nobody moves that one, and others may have been made by one that was moved.
+            _ = Libc.SchedGetAffinity(Libc.GetPid(), MaskWords * sizeof(ulong), mask);
         }
     }
 

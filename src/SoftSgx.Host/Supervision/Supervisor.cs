@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using SoftSgx.Host.Devices;
 using SoftSgx.Host.Enclaves;
 using SoftSgx.Host.Interop;
@@ -16,12 +17,23 @@ namespace SoftSgx.Host.Supervision;
 
 /// <summary>The loop that waits for the program's stops and answers each: the counterpart of the kernel's trap and system-call entry.</summary>
 /// <remarks>
-/// One thread does all of it, as ptrace demands that one thread makes all requests for a tracee. The state below needs no locks
-/// for that reason. A tracee can vanish at any moment (SIGKILL); every request may fail, and then its end is what comes next.
+/// <para>
+/// ptrace demands that one thread makes all requests for a tracee. The program's first process has the first tracer; another process that uses
+/// enclaves gets one of its own, where it can be had (<see cref="HandOver"/>). A lock guards the state below. Stops that concern one process,
+/// such as transitions, are answered beside each other, all else by one tracer at a time, except while an ioctl is executed.
+/// </para>
+/// <para>
+/// A tracee can vanish at any moment (SIGKILL); every request may fail, and then its end is what comes next.
+/// </para>
 /// </remarks>
-internal sealed class Supervisor
+internal sealed class Supervisor : IDisposable
 {
+    private readonly SupervisorLock _lock = new();
     private readonly Dictionary<int, TracedThread> _threads = [];
+
+    /// <summary>The threads of ours that trace processes that were handed over, but for those seen to have ended.</summary>
+    private readonly Queue<Thread> _tracers = [];
+    private volatile bool _hasSeveral;
 
     /// <summary>Threads whose first stop, or end, came before the event of the parent that made them.</summary>
     private readonly Dictionary<int, WaitStatus> _early = [];
@@ -45,7 +57,6 @@ internal sealed class Supervisor
     private readonly CpuidTraps _cpuid;
     private readonly FaultVerdicts _verdicts;
     private readonly ProgramPaging _paging;
-    private readonly ProcessorFollower _follower = new();
     private readonly Action<string> _warn;
     private readonly ITrace? _trace;
     private readonly CallTrace? _callTrace;
@@ -87,10 +98,8 @@ internal sealed class Supervisor
         bool isTraced = trace?.Wants(TraceKinds.Enclu) ?? false;
         _monitor = isExact || isStrict || !ProgramMonitor.IsPossible || (isTraced && !TscClock.IsUsable) ? null
             : new ProgramMonitor(subsystem, _image, isTraced ? trace : null);
-        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn);
-        int tracer = Environment.CurrentManagedThreadId;
-        // The devices are the tracer's. Others that find no page wait for the reclaimer.
-        subsystem.DirectReclaim = () => Environment.CurrentManagedThreadId == tracer && _devices.ReleaseUnreferenced();
+        _deviceCalls = new DeviceCalls(subsystem, platform, _devices, _image, _paging, access, _monitor, _callTrace, warn, _lock);
+        subsystem.DirectReclaim = ReclaimDirectly;
         _memoryCalls = new MemoryCalls(_devices, _image, _paging, _monitor);
         SupervisedProcesses processes = new(_threads);
         _memoryFileCalls = new MemoryFileCalls(processes, _image, _monitor, warn);
@@ -101,6 +110,8 @@ internal sealed class Supervisor
         _cpuid = cpuid;
         _warn = warn;
     }
+
+    public void Dispose() => _lock.Dispose();
 
     /// <summary>How threads entered and left enclaves so far.</summary>
     internal TransitionStatistics Transitions => _transitions.Statistics;
@@ -117,12 +128,38 @@ internal sealed class Supervisor
     internal WaitStatus Run(int pid, SignalDispositions dispositions)
     {
         _program = pid;
-        _verdicts.Attach();
-        _threads.Add(pid, new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions, _subsystem.Processor.Configuration));
-        while (_threads.Count > 0)
+        Tracer tracer = new(_devices);
+        Add(new TracedThread(pid, ProgramImage.Unprepared(pid), dispositions, _subsystem.Processor.Configuration) { Tracer = tracer });
+        Trace(tracer);
+        while (TryDequeueTracer(out Thread? other))
         {
-            TakeVerdicts();
-            int tid = PtraceCalls.Wait(-1, out WaitStatus status);
+            other.Join();
+        }
+        _devices.ReleaseUnreferenced();
+        return _programStatus;
+    }
+
+    private bool TryDequeueTracer([NotNullWhen(true)] out Thread? tracer)
+    {
+        lock (_tracers)
+        {
+            return _tracers.TryDequeue(out tracer);
+        }
+    }
+
+    /// <summary>Answers the stops of a tracer's threads until none is left. On the tracer's thread.</summary>
+    private void Trace(Tracer tracer)
+    {
+        while (tracer.Threads > 0)
+        {
+            if (_verdicts.Any)
+            {
+                using (_lock.Share())
+                {
+                    TakeVerdicts(tracer);
+                }
+            }
+            int tid = _hasSeveral ? PtraceCalls.WaitAnyStop(out WaitStatus status) : PtraceCalls.WaitAny(out status);
             if (tid == -EINTR)
             {
                 continue;
@@ -131,11 +168,133 @@ internal sealed class Supervisor
             {
                 break; // ECHILD: nobody is left
             }
-            OnStatus(tid, status);
+            if (tid > 0)
+            {
+                Answer(tid, status);
+                continue;
+            }
+            using (_lock.Take())
+            {
+                // Taking the end of a process tells its parent. What that does then, another tracer may be asked: after we have seen the end.
+                if (PtraceCalls.TakeAny(out status) is int taken && taken > 0)
+                {
+                    OnStatus(taken, status);
+                }
+            }
         }
         TraceActor.Tid = 0;
-        _devices.ReleaseUnreferenced();
-        return _programStatus;
+    }
+
+    /// <summary>Answers a stop: beside other tracers, if it is of one process alone.</summary>
+    private void Answer(int tid, WaitStatus status)
+    {
+        TracedThread? thread;
+        bool isAnswered = false;
+        using (_lock.Share())
+        {
+            if (_threads.TryGetValue(tid, out thread))
+            {
+                if (status.Event == PTRACE_EVENT_SECCOMP && !PtraceCalls.GetRegs(tid, out thread.CallRegs))
+                {
+                    return; // its end comes next
+                }
+                isAnswered = IsOfOneProcess(thread, status);
+                if (isAnswered)
+                {
+                    OnStop(thread, status);
+                }
+            }
+        }
+        if (isAnswered && thread!.Ended is null)
+        {
+            return;
+        }
+        using (_lock.Take())
+        {
+            if (isAnswered)
+            {
+                OnEnd(thread!, thread!.Ended!.Value);
+            }
+            else
+            {
+                OnStatus(tid, status);
+            }
+        }
+    }
+
+    /// <summary>A signal, or a call of the vDSO or the monitor: what is done then concerns no other process, and nothing that tracers share.</summary>
+    private bool IsOfOneProcess(TracedThread thread, WaitStatus status) =>
+        status is { Stopped: true, IsSyscallStop: false } && _isolation is null && _trace is null && !_probes
+        && (status.Event == 0 || (status.Event == PTRACE_EVENT_SECCOMP && thread.CallRegs.OrigRax == SYS_rt_sigreturn));
+
+    /// <summary>Gives a process to a new tracer; its thread goes on with these registers.</summary>
+    private void GiveAway(TracedThread thread, in UserRegs regs)
+    {
+        _hasSeveral = true;
+        HandOver process = new(_image, thread, regs);
+        if (!process.Release())
+        {
+            return; // its end comes next
+        }
+        Thread tracer = new(() =>
+        {
+            Tracer own = new(_devices) { Threads = 1 };
+            WaitStatus status = process.Take();
+            using (_lock.Take())
+            {
+                thread.Tracer = own;
+                OnStatus(thread.Tid, status);
+            }
+            Trace(own);
+        })
+        {
+            IsBackground = true,
+            Name = "tracer",
+        };
+        try
+        {
+            tracer.Start();
+        }
+        catch (OutOfMemoryException)
+        {
+            thread.Tracer.IsLast = true; // no more threads are to be had
+            OnStatus(thread.Tid, process.Take());
+            return;
+        }
+        thread.Tracer.Threads--;
+        lock (_tracers)
+        {
+            _tracers.Enqueue(tracer);
+        }
+    }
+
+    /// <summary>Frees EPC pages of enclaves that nobody has any more. Others than tracers wait for the reclaimer.</summary>
+    private bool ReclaimDirectly()
+    {
+        if (!Tracer.IsCurrent || _lock.IsHeld)
+        {
+            return _lock.IsHeldAlone && _devices.ReleaseUnreferenced();
+        }
+        using (_lock.Take())
+        {
+            return _devices.ReleaseUnreferenced();
+        }
+    }
+
+    private void Add(TracedThread thread)
+    {
+        _threads.Add(thread.Tid, thread);
+        thread.Tracer.Threads++;
+    }
+
+    private bool Remove(int tid, [NotNullWhen(true)] out TracedThread? thread)
+    {
+        if (!_threads.Remove(tid, out thread))
+        {
+            return false;
+        }
+        thread.Tracer.Threads--;
+        return true;
     }
 
     private void OnStatus(int tid, WaitStatus status)
@@ -150,14 +309,12 @@ internal sealed class Supervisor
             _early[tid] = status;
             return;
         }
-        TraceActor.Tid = tid;
         if (status.Exited || status.Signaled)
         {
+            TraceActor.Tid = tid;
             OnEnd(thread, status);
             return;
         }
-        (thread.PreviousStop, thread.LastStop) = (thread.LastStop, _verdicts.NextStop());
-        thread.Space.Tid = tid;
         OnStop(thread, status);
         if (thread.Ended is WaitStatus end)
         {
@@ -166,9 +323,9 @@ internal sealed class Supervisor
     }
 
     /// <summary>Interrupts the threads whose page faults the pager has judged.</summary>
-    private void TakeVerdicts()
+    private void TakeVerdicts(Tracer tracer)
     {
-        while (_verdicts.Any && _verdicts.TryTake(out FaultVerdict verdict))
+        while (_verdicts.TryTake(tracer.Tid, out FaultVerdict verdict))
         {
             if (FindThread(verdict) is TracedThread thread)
             {
@@ -197,6 +354,9 @@ internal sealed class Supervisor
 
     private void OnStop(TracedThread thread, WaitStatus status)
     {
+        TraceActor.Tid = thread.Tid;
+        (thread.PreviousStop, thread.LastStop) = (thread.LastStop, _verdicts.NextStop());
+        thread.Space.Tid = thread.Tid;
         if (thread.Redirected is not null && _abortPages!.End(thread, status))
         {
             return;
@@ -249,10 +409,7 @@ internal sealed class Supervisor
 
     private void OnCall(TracedThread thread)
     {
-        if (!PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
-        {
-            return;
-        }
+        UserRegs regs = thread.CallRegs;
         if (thread.IsForeign)
         {
             _ = thread.Continue();
@@ -264,7 +421,7 @@ internal sealed class Supervisor
         }
         if (regs.OrigRax == SYS_rt_sigreturn)
         {
-            _follower.Follow(thread);
+            thread.Tracer.Follower.Follow(thread);
             if (_transitions.OnVdsoTrap(thread, ref regs) || _transitions.OnMonitorCall(thread, ref regs))
             {
                 return;
@@ -282,6 +439,11 @@ internal sealed class Supervisor
         }
         thread.CallRegs = regs;
         CallVerdict verdict = Decide(thread, ref regs);
+        if (verdict.IsForAnotherTracer)
+        {
+            GiveAway(thread, HandOver.BeforeCall(regs));
+            return;
+        }
         _callTrace?.OnDecided(thread, verdict);
         Finish(thread, ref regs, verdict);
     }
@@ -440,7 +602,7 @@ internal sealed class Supervisor
             bool isIllegal = signal == SIGILL && info.IsSynchronousFault;
             if (isIllegal && EnclaveTransitions.IsEncluAt(thread.Space, regs.Rip))
             {
-                _follower.Follow(thread);
+                thread.Tracer.Follower.Follow(thread);
                 _transitions.OnEnclu(thread, ref regs);
                 return;
             }
@@ -470,15 +632,20 @@ internal sealed class Supervisor
         _ = thread.Continue(signal);
     }
 
-    /// <summary>The thread ran into a site of the monitor while it was being written, which it is no more.</summary>
+    /// <summary>The thread ran into a trap of a site of the monitor.</summary>
     private bool GoesOnAtWrittenSite(TracedThread thread)
     {
         if (!PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info) || !FaultDecoder.IsBreakpoint(info)
-            || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs) || !ProgramMonitor.IsBeingWritten(thread.Space, regs.Rip))
+            || !PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
             return false;
         }
-        regs.Rip--;
+        ulong behind = ProgramMonitor.BehindTrap(thread.Space, regs.Rip - 1);
+        if (behind == 0)
+        {
+            return false;
+        }
+        regs.Rip = behind;
         _ = ForcedSignal.At(thread, SIGTRAP).Undo(thread, _image, ref regs);
         _ = PtraceCalls.SetRegs(thread.Tid, regs) && thread.Continue();
         return true;
@@ -515,12 +682,13 @@ internal sealed class Supervisor
         SignalDispositions dispositions = AreSame(KCMP_SIGHAND, parent.Tid, tid) ? parent.Dispositions : parent.Dispositions.Copy();
         TracedThread thread = new(tid, space, dispositions, _subsystem.Processor.Configuration)
         {
+            Tracer = parent.Tracer,
             IsForeign = parent.IsForeign,
             InheritsSegment = parent.MonitorSlot != 0,
             // Only threads of one process share dispositions, as good as always; and only for them TSYNC adds a filter.
             Watched = dispositions == parent.Dispositions ? parent.Watched : parent.Watched.Copy(),
         };
-        _threads.Add(tid, thread);
+        Add(thread);
         if (_early.Remove(tid, out WaitStatus first))
         {
             OnStatus(tid, first);
@@ -555,6 +723,11 @@ internal sealed class Supervisor
         bool isFork = space.Enclaves.Count > 0 && space.Paging is null;
         if ((isFork || space.ParentMonitor is not null) && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
+            if (isFork && HandOver.IsDue(thread))
+            {
+                GiveAway(thread, regs);
+                return;
+            }
             using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);
             if (isFork)
             {
@@ -575,7 +748,7 @@ internal sealed class Supervisor
     private void OnExec(TracedThread thread)
     {
         // All other threads of the group are gone, and the one that execed has the leader's id now (ptrace(2)).
-        if (PtraceCalls.GetEventMessage(thread.Tid, out ulong former) && (int)former != thread.Tid && _threads.Remove((int)former, out TracedThread? caller))
+        if (PtraceCalls.GetEventMessage(thread.Tid, out ulong former) && (int)former != thread.Tid && Remove((int)former, out TracedThread? caller))
         {
             LeaveSpace(caller);
         }
@@ -602,7 +775,7 @@ internal sealed class Supervisor
 
     private void OnEnd(TracedThread thread, WaitStatus status)
     {
-        _threads.Remove(thread.Tid);
+        _ = Remove(thread.Tid, out _);
         _callTrace?.OnThreadEnded(thread);
         AbandonEnclave(thread);
         LeaveSpace(thread);
@@ -637,7 +810,7 @@ internal sealed class Supervisor
         ProgramMonitor.OnLeave(thread);
         if (--thread.Space.Threads == 0)
         {
-            _paging.Leave(thread.Space);
+            _paging.Leave(thread.Space, thread.Tracer);
             _monitor?.OnEmpty(thread.Space);
             thread.Space.Dispose();
         }

@@ -21,6 +21,9 @@ internal sealed class TracedThread
 
     internal int Tid { get; set; }
 
+    /// <summary>Who traces it.</summary>
+    internal required Tracer Tracer { get; set; }
+
     /// <summary>The address space it runs in now; changes by exec.</summary>
     internal AddressSpace Space { get; set; }
 

@@ -111,6 +111,9 @@ public sealed class VdsoImage
     /// <summary>Offset of an INT3.</summary>
     public int BreakpointOffset { get; private init; }
 
+    /// <summary>Offset of code that waits for a tracer.</summary>
+    public int WaitOffset { get; private init; }
+
     /// <summary>Offset of the area in which the supervisor places programs and strings; a multiple of 16.</summary>
     public int DataOffset { get; private init; }
 
@@ -228,6 +231,7 @@ public sealed class VdsoImage
             ReadByteOffset = text.Offset + pagingInText + paging.ReadOffset,
             IllegalOffset = text.Offset + pagingInText + paging.IllegalOffset,
             BreakpointOffset = text.Offset + pagingInText + paging.BreakpointOffset,
+            WaitOffset = text.Offset + pagingInText + paging.WaitOffset,
             WriteByteOffset = text.Offset + pagingInText + paging.WriteOffset,
             DataOffset = data.Offset,
             DataSize = dataSize,

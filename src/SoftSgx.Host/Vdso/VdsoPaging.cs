@@ -25,13 +25,14 @@ internal sealed class VdsoPaging
     /// </summary>
     internal const ulong ProtectMagic = 0x534F_4654_5347_5822;
 
-    private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint)
+    private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint, int wait)
     {
         Code = code;
         ReadOffset = read;
         WriteOffset = write;
         IllegalOffset = illegal;
         BreakpointOffset = breakpoint;
+        WaitOffset = wait;
     }
 
     /// <summary>The code; the first process starts at its first byte. It runs at any address.</summary>
@@ -49,11 +50,15 @@ internal sealed class VdsoPaging
     /// <summary>INT3.</summary>
     public int BreakpointOffset { get; }
 
+    /// <summary>Waits for a tracer without a system call, for a minute or two; then #UD ends the process.</summary>
+    public int WaitOffset { get; }
+
     public static VdsoPaging Assemble()
     {
         Assembler a = new(64);
         Label ageing = a.CreateLabel(), loop = a.CreateLabel(), work = a.CreateLabel(), next = a.CreateLabel(), done = a.CreateLabel();
         Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel(), breakpoint = a.CreateLabel();
+        Label wait = a.CreateLabel(), again = a.CreateLabel();
 
         // The descriptors are shared up to close_range below, which gives the ageing process a table of its own, empty at once: it
         // never holds a file of the program open.
@@ -143,10 +148,18 @@ internal sealed class VdsoPaging
         a.ud2();
         a.Label(ref breakpoint);
         a.int3();
+        a.Label(ref wait);
+        a.xor(ecx, ecx);
+        a.Label(ref again);
+        a.pause();
+        a.dec(ecx);
+        a.jne(again);
+        a.ud2();
 
         using MemoryStream code = new();
         AssemblerResult result = a.Assemble(new StreamCodeWriter(code), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
         return new VdsoPaging(
-            code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal), (int)result.GetLabelRIP(breakpoint));
+            code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal), (int)result.GetLabelRIP(breakpoint),
+            (int)result.GetLabelRIP(wait));
     }
 }

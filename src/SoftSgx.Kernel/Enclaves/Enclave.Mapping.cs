@@ -84,8 +84,18 @@ public sealed partial class Enclave
     public Errno AskToMap(ulong start, ulong end, PageProtection protection)
         => Subsystem.Options.Security?.Map(this, start, end, protection & PageProtection.Access) ?? Errno.None;
 
-    /// <summary>Whether a page of a range fulfils a condition. Under the lock.</summary>
-    internal bool HasPageInRange(ulong start, ulong end, Func<EnclavePage, bool> condition)
+    /// <summary>Whether a page of a range came by EAUG. Under the lock.</summary>
+    internal bool HasAugmentedPage(ulong start, ulong end)
+        => _pages.AugmentedCount > 0 && HasPageInRange(start, end, static page => page.IsAugmented);
+
+    /// <summary>Whether a page of a range may be mapped writable and executable. Under the lock.</summary>
+    internal bool HasWriteExecutePage(ulong start, ulong end)
+    {
+        const PageProtection WriteExecute = PageProtection.Write | PageProtection.Execute;
+        return _pages.WriteExecuteCount > 0 && HasPageInRange(start, end, static page => (page.Maximum & WriteExecute) == WriteExecute);
+    }
+
+    private bool HasPageInRange(ulong start, ulong end, Func<EnclavePage, bool> condition)
     {
         ulong top = Base + (Size - 1);
         if (!_created || end <= start || end - 1 < Base || start > top)

@@ -39,12 +39,19 @@ internal sealed class PageMap
     private const ushort Lost = 1 << 10;
     private const ushort Private = 1 << 11;
     private const ushort Augmented = 1 << 12;
+    private const ushort WriteExecute = (ushort)(PageProtection.Write | PageProtection.Execute);
 
     private Node? _root;
     private int _height; // levels of inner nodes above the leaves
 
     /// <summary>Number of pages.</summary>
     public int Count { get; private set; }
+
+    /// <summary>Number of pages that came by EAUG.</summary>
+    public int AugmentedCount { get; private set; }
+
+    /// <summary>Number of pages that may be mapped writable and executable.</summary>
+    public int WriteExecuteCount { get; private set; }
 
     /// <summary>Looks a page up.</summary>
     /// <param name="index">Page index.</param>
@@ -95,7 +102,7 @@ internal sealed class PageMap
 
         leaf.Occupied |= 1UL << slot;
         leaf.Set(slot, in page);
-        Count++;
+        CountIn(leaf, slot, 1);
         return true;
     }
 
@@ -112,7 +119,9 @@ internal sealed class PageMap
             throw new InvalidOperationException($"The enclave has no page at offset 0x{page.Offset:x}.");
         }
 
+        CountIn(leaf, slot, -1);
         leaf.Set(slot, in page);
+        CountIn(leaf, slot, 1);
     }
 
     /// <summary>Removes a page and the nodes that it leaves empty.</summary>
@@ -125,7 +134,6 @@ internal sealed class PageMap
             return false;
         }
 
-        Count--;
         if (_root.Occupied == 0)
         {
             _root = null;
@@ -207,12 +215,24 @@ internal sealed class PageMap
         return (Leaf?)node;
     }
 
-    private static bool Remove(Node node, int level, ulong index)
+    private void CountIn(Leaf leaf, int slot, int difference)
+    {
+        Count += difference;
+        AugmentedCount += leaf.IsAugmented(slot) ? difference : 0;
+        WriteExecuteCount += leaf.IsWriteExecute(slot) ? difference : 0;
+    }
+
+    private bool Remove(Node node, int level, ulong index)
     {
         int slot = Slot(index, level);
         if (level == 0)
         {
             bool existed = node.IsOccupied(slot);
+            if (existed)
+            {
+                CountIn((Leaf)node, slot, -1);
+            }
+
             node.Occupied &= ~(1UL << slot);
             return existed;
         }
@@ -295,6 +315,10 @@ internal sealed class PageMap
     {
         private PlaceSlots _places;
         private AttributeSlots _attributes;
+
+        public bool IsAugmented(int slot) => (_attributes[slot] & Augmented) != 0;
+
+        public bool IsWriteExecute(int slot) => (_attributes[slot] & WriteExecute) == WriteExecute;
 
         public EnclavePage PageAt(ulong index, int slot)
         {

@@ -20,6 +20,8 @@ public sealed class EnclaveTests
     [InlineData("alarms", "all came back\n")]
     [InlineData("sandbox", "sandbox\ncalls from the sandbox\n")]
     [InlineData("as-buffer", "survived 1\n")]
+    [InlineData("family", "all came back\n")]
+    [InlineData("killed-family", "all killed\n")]
     [InlineData("mistreat before", "CREATE failed 1\n")]
     [InlineData("mistreat after", "survived\nthe next one works\n")]
     public void It_goes_well(string what, string output) =>

@@ -84,7 +84,7 @@ public sealed class InterfaceTests
     {
         Outcome outcome = Machine.Run([Machine.Softsgx, "run", "--probe-monitor", Machine.BuildNativeTest("transitions"), "probe"]);
 
-        Assert.Equal(8, Names(outcome, "ok ").Count());
+        Assert.Equal(12, Names(outcome, "ok ").Count());
         Assert.Equal([], Failed(outcome));
         Assert.Equal("exit 0", outcome.End);
     }

@@ -122,6 +122,35 @@ public sealed class SecurityTests
     }
 
     [EndToEndFact]
+    public void What_is_written_between_two_calls_is_no_files()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        Outcome outcome = WithPolicy(folder, "\"default\":\"allow\",\"pages\":{\"deny\":[\"execanon\"]}", [], "change", Path.Combine(folder.Path, "code")).Ended("exit 0");
+        Assert.Equal(
+            """
+            as it was ok
+            written Permission denied
+            its neighbour ok
+            written after it was added Permission denied
+            the file's again ok
+            replaced Permission denied
+            behind it ok
+
+            """,
+            outcome.Text);
+        Assert.Equal(3, Audit(outcome).Count());
+    }
+
+    [RootFact]
+    public void The_effective_user_is_the_one_of_the_moment()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        Outcome outcome = WithPolicy(folder, "\"default\":\"allow\",\"rules\":[{\"name\":\"no root\",\"action\":\"deny\",\"uid\":0}]", [], "users").Ended("exit 0");
+        Assert.Equal("0 Permission denied\n65534 ok\n0 Permission denied\n", outcome.Text);
+        Assert.All(Audit(outcome), static line => Assert.Contains(" uid=0 ", line, StringComparison.Ordinal));
+    }
+
+    [EndToEndFact]
     public void Mappings_are_kept_from_what_the_policy_denies()
     {
         using TemporaryFolder folder = Machine.NewFolder();

@@ -93,6 +93,36 @@ public class PageMapTests
     }
 
     [Fact]
+    public void Pages_are_counted_by_what_policies_ask()
+    {
+        var random = new Random(5);
+        var map = new PageMap();
+        var model = new Dictionary<ulong, EnclavePage>();
+        for (int round = 0; round < 3000; round++)
+        {
+            ulong index = (ulong)random.Next(300);
+            var page = new EnclavePage(index * 4096, 1, PageType.PT_REG, (PageProtection)random.Next(8)) { IsAugmented = random.Next(2) == 0 };
+            switch (random.Next(3))
+            {
+                case 0 when map.TryAdd(in page):
+                    model.Add(index, page);
+                    break;
+                case 1 when model.ContainsKey(index):
+                    map.Update(in page);
+                    model[index] = page;
+                    break;
+                case 2:
+                    Assert.Equal(model.Remove(index), map.Remove(index));
+                    break;
+            }
+
+            const PageProtection WriteExecute = PageProtection.Write | PageProtection.Execute;
+            Assert.Equal(model.Values.Count(static p => p.IsAugmented), map.AugmentedCount);
+            Assert.Equal(model.Values.Count(static p => (p.Maximum & WriteExecute) == WriteExecute), map.WriteExecuteCount);
+        }
+    }
+
+    [Fact]
     public void A_walk_goes_on_after_the_page_it_stands_on_is_removed()
     {
         var map = new PageMap();

@@ -146,6 +146,89 @@ public class PolicyModuleTests
     }
 
     [Fact]
+    public void Nothing_that_is_remembered_of_a_source_outlives_it()
+    {
+        var (machine, log, _) = Start("\"default\":\"allow\",\"pages\":{\"deny\":[\"execunmr\",\"execanon\",\"execdirty\"],\"enclave_execute\":[\"/opt/**\"]}");
+        machine.Source.IsPrivate = true;
+        ulong offset = 0;
+        Enclave enclave = machine.OpenCreated();
+        (string? Path, bool Modified, SecInfo SecInfo, bool Measured, string? Refused)[] steps =
+        [
+            ("/opt/a", false, Simulated.RegRx, true, null),
+            ("/opt/a", true, Simulated.RegRx, true, "execanon"), // written between two calls
+            ("/opt/a", true, Simulated.RegRw, true, null), // and data all the same
+            ("/opt/a", false, Simulated.RegRx, true, null), // mapped anew
+            ("/opt/a", false, s_rwx, true, "execdirty"),
+            ("/opt/a", false, Simulated.RegRx, false, "execunmr"),
+            ("/tmp/a", false, Simulated.RegRx, true, "enclave_execute"), // another file at the same place
+            ("/opt/b", false, Simulated.RegRx, true, null),
+            (null, false, Simulated.RegRx, true, "execanon"), // deleted
+            ("/opt/b", false, Simulated.RegRx, true, null),
+        ];
+        foreach ((string? path, bool modified, SecInfo secInfo, bool measured, string? refused) in steps)
+        {
+            (machine.Source.Path, machine.Source.IsModified) = (path, modified);
+            Assert.Equal(refused is null ? Errno.None : Errno.EACCES, machine.AddPages(enclave, offset, 1, in secInfo, measured));
+            offset += refused is null ? 4096ul : 0;
+        }
+
+        Assert.Equal(steps.Where(static step => step.Refused is not null).Select(static step => step.Refused), log.Permissions);
+    }
+
+    [Fact]
+    public void Who_calls_is_looked_up_at_every_call()
+    {
+        const string Exception = "\"exceptions\":[{\"name\":\"x\",\"uid\":7,\"deny\":[]}]";
+        string rules = $"{{\"name\":\"r\",\"action\":\"allow\",\"mrsigner\":\"{s_signer}\",\"uid\":\"5-7\",\"exe\":\"/opt/*\",\"attributes\":{{\"DEBUG\":false}}}}";
+        var log = new ListLog();
+        var module = new PolicyModule(Read($"\"default\":\"deny\",\"rules\":[{rules}],\"pages\":{{\"deny\":[\"execanon\"],{Exception}}}"), log);
+        var task = new Task { User = 5, Executable = "/opt/a" };
+        var machine = new Simulated(security: module, task: task);
+
+        for (int round = 0; round < 2; round++)
+        {
+            foreach ((uint user, string? exe, AttributeFlags extra, Errno create, Errno load) in new (uint, string?, AttributeFlags, Errno, Errno)[]
+            {
+                (5, "/opt/a", 0, Errno.None, Errno.EACCES), (7, "/opt/a", 0, Errno.None, Errno.None), (8, "/opt/a", 0, Errno.EACCES, 0),
+                (5, "/bin/a", 0, Errno.EACCES, 0), (5, null, 0, Errno.EACCES, 0), (7, "/opt/a", AttributeFlags.DEBUG, Errno.EACCES, 0),
+            })
+            {
+                (task.User, task.Executable) = (user, exe);
+                Enclave enclave = machine.Open();
+                Assert.Equal(create, machine.Create(enclave, Simulated.Secs(extra: extra)));
+                if (create == Errno.None)
+                {
+                    Assert.Equal(load, machine.AddPages(enclave, 0, 1, in Simulated.RegRx));
+                }
+
+                enclave.Release();
+            }
+        }
+
+        // Between CREATE and INIT the caller may have become another.
+        (task.User, task.Executable) = (7, "/opt/a");
+        (Enclave built, SigStruct sigStruct) = TestEnclave.Build(machine);
+        task.User = 8;
+        Assert.Equal(Errno.EACCES, machine.Init(built, in sigStruct));
+        task.User = 7;
+        Assert.Equal(Errno.None, machine.Init(built, in sigStruct));
+    }
+
+    [Fact]
+    public void More_callers_than_are_remembered()
+    {
+        var task = new Task();
+        var machine = new Simulated(security: new PolicyModule(Read(Rule("\"action\":\"allow\",\"uid\":\"-299\"", "deny")), new ListLog()), task: task);
+        for (uint user = 0; user < 600; user++)
+        {
+            task.User = user;
+            Enclave enclave = machine.Open();
+            Assert.Equal(user < 300 ? Errno.None : Errno.EACCES, machine.Create(enclave, Simulated.Secs()));
+            enclave.Release();
+        }
+    }
+
+    [Fact]
     public void No_mapping_is_writable_and_executable_at_once()
     {
         var (machine, log, _) = Start(Pages("mapwx"));
@@ -328,9 +411,9 @@ public class PolicyModuleTests
     {
         public int Tid => 42;
 
-        public uint User { get; init; } = 1000;
+        public uint User { get; set; } = 1000;
 
-        public string? Executable { get; init; } = "/usr/bin/app";
+        public string? Executable { get; set; } = "/usr/bin/app";
 
         public string Command { get; init; } = "app";
     }

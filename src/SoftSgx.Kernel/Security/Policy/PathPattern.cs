@@ -7,6 +7,8 @@ public sealed class PathPattern
 {
     private const char AnyOne = '\uE000', AnyMany = '\uE001', AnyPath = '\uE002';
 
+    private const int OnStack = 256;
+
     private readonly char[] _pattern;
     private readonly string _prefix;
     private readonly bool _isLiteral;
@@ -47,7 +49,8 @@ public sealed class PathPattern
         }
 
         // reachable[j]: what was read of the path so far fits the first j signs of the pattern.
-        bool[] reachable = new bool[_pattern.Length + 1];
+        Span<bool> reachable = _pattern.Length < OnStack ? stackalloc bool[OnStack] : new bool[_pattern.Length + 1];
+        reachable = reachable[..(_pattern.Length + 1)];
         reachable[0] = true;
         Skip(reachable);
         for (int i = _prefix.Length; i < path.Length; i++)
@@ -78,11 +81,25 @@ public sealed class PathPattern
         return reachable[_pattern.Length];
     }
 
+    /// <summary>Whether a path fits one of some patterns.</summary>
+    internal static bool IsAmong(IReadOnlyList<PathPattern> patterns, string path)
+    {
+        for (int i = 0; i < patterns.Count; i++)
+        {
+            if (patterns[i].Matches(path))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <inheritdoc/>
     public override string ToString() => Text;
 
     /// <summary>Wildcards for many stand for none, too.</summary>
-    private void Skip(bool[] reachable)
+    private void Skip(Span<bool> reachable)
     {
         for (int j = 1; j <= _pattern.Length; j++)
         {

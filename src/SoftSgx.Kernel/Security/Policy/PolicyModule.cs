@@ -26,10 +26,13 @@ public sealed class PolicyModule : ISecurityModule
     private const PagePermissions NeedsHistory =
         PagePermissions.ExecDirty | PagePermissions.WriteExecuteEver | PagePermissions.ExecUnmeasured | PagePermissions.ExecAnonymous;
 
+    private const int MaximumVerdicts = 256;
+
     private readonly SecurityPolicy _policy;
     private readonly IAuditLog _log;
     private readonly TimeProvider _time;
-    private readonly Lock _gate = new(); // of the counts and the log: nothing else is taken under it
+    private readonly Lock _gate = new(); // of what follows and the log: nothing else is taken under it
+    private readonly Dictionary<Caller, CallerVerdict> _verdicts = [];
     private readonly List<PolicyDenials> _denials = [];
     private long _serial;
 
@@ -64,17 +67,13 @@ public sealed class PolicyModule : ISecurityModule
         ArgumentNullException.ThrowIfNull(enclave);
         ICallingTask task = enclave.Subsystem.Options.CurrentTask();
         EnclaveState state = StateOf(enclave);
+        CallerVerdict verdict = VerdictOn(task, attributes);
         lock (enclave.Lock)
         {
-            state.Pages = _policy.PagesFor(task, attributes, out state.PagesName);
+            (state.Pages, state.PagesName) = (verdict.Pages, verdict.PagesName);
         }
 
-        return _policy.MayBeAllowed(task, attributes, out PolicyRule? rule)
-            ? Errno.None
-            : Deny("enclave_create", enclave, task, record => record
-                .Field("hook", $"enclave_create")
-                .Field("attributes", $"{Names(attributes)}")
-                .Untrusted("rule", rule?.Name ?? "default"));
+        return verdict.MayBeAllowed ? Errno.None : DenyCreate(enclave, task, attributes, verdict);
     }
 
     /// <inheritdoc/>
@@ -160,6 +159,42 @@ public sealed class PolicyModule : ISecurityModule
     internal static string Names(AttributeFlags attributes)
         => attributes == 0 ? "none" : attributes.ToString().Replace(", ", ",", StringComparison.Ordinal);
 
+    private Errno DenyCreate(Enclave enclave, ICallingTask task, AttributeFlags attributes, CallerVerdict verdict)
+        => Deny("enclave_create", enclave, task, record => record
+            .Field("hook", $"enclave_create")
+            .Field("attributes", $"{Names(attributes)}")
+            .Untrusted("rule", verdict.DenyingRule?.Name ?? "default"));
+
+    /// <summary>
+    /// What the rules say before an identity is known. It depends on nothing but the key and the policy, which does not change, so it is
+    /// found once for each kind of caller; who calls is looked up each time.
+    /// </summary>
+    private CallerVerdict VerdictOn(ICallingTask task, AttributeFlags attributes)
+    {
+        var caller = new Caller(_policy.AsksUser ? task.User : 0, _policy.AsksExecutable ? task.Executable : null, attributes);
+        lock (_gate)
+        {
+            if (_verdicts.TryGetValue(caller, out CallerVerdict? known))
+            {
+                return known;
+            }
+        }
+
+        bool mayBeAllowed = _policy.MayBeAllowed(task, attributes, out PolicyRule? rule);
+        var verdict = new CallerVerdict(mayBeAllowed, rule, _policy.PagesFor(task, attributes, out string name), name);
+        lock (_gate)
+        {
+            if (_verdicts.Count >= MaximumVerdicts)
+            {
+                _verdicts.Clear();
+            }
+
+            _verdicts[caller] = verdict;
+        }
+
+        return verdict;
+    }
+
     private static string NameOf(PagePermissions permission) => PolicyReader.NameOf(permission);
 
     // Nothing here captures anything: a page that may be loaded costs no allocation.
@@ -239,20 +274,20 @@ public sealed class PolicyModule : ISecurityModule
         if (isExecutable)
         {
             if ((rules & (PagePermissions.ExecUnmeasured | PagePermissions.ExecAnonymous)) != 0
-                && enclave.HasPageInRange(start, end, static page => page.IsAugmented))
+                && enclave.HasAugmentedPage(start, end))
             {
                 denied |= PagePermissions.ExecUnmeasured | PagePermissions.ExecAnonymous;
             }
 
             if ((rules & (PagePermissions.ExecDirty | PagePermissions.WriteExecuteEver)) != 0
-                && HasPageIn(enclave, state.EverWritable, start, end, static page => (page.Maximum & WriteExecute) == WriteExecute))
+                && HasWriteExecutePageIn(enclave, state.EverWritable, start, end))
             {
                 denied |= PagePermissions.ExecDirty | PagePermissions.WriteExecuteEver;
             }
         }
 
         if (isWritable && (rules & PagePermissions.WriteExecuteEver) != 0
-            && HasPageIn(enclave, state.EverExecutable, start, end, static page => (page.Maximum & WriteExecute) == WriteExecute))
+            && HasWriteExecutePageIn(enclave, state.EverExecutable, start, end))
         {
             denied |= PagePermissions.WriteExecuteEver;
         }
@@ -263,11 +298,11 @@ public sealed class PolicyModule : ISecurityModule
         return isNarrow ? denied & ~PagePermissions.WriteExecuteEver : denied;
     }
 
-    private static bool HasPageIn(Enclave enclave, AddressRangeSet set, ulong start, ulong end, Func<EnclavePage, bool> condition)
+    private static bool HasWriteExecutePageIn(Enclave enclave, AddressRangeSet set, ulong start, ulong end)
     {
         for (ulong at = start; set.TryNext(ref at, end, out ulong partEnd); at = partEnd)
         {
-            if (enclave.HasPageInRange(at, partEnd, condition))
+            if (enclave.HasWriteExecutePage(at, partEnd))
             {
                 return true;
             }
@@ -326,6 +361,12 @@ public sealed class PolicyModule : ISecurityModule
         return _policy.IsEnforcing ? Errno.EACCES : Errno.None;
     }
 
+    /// <summary>All that rules can ask before an identity is known, as far as those of the policy do.</summary>
+    private readonly record struct Caller(uint User, string? Executable, AttributeFlags Attributes);
+
+    /// <summary>What they answer.</summary>
+    private sealed record CallerVerdict(bool MayBeAllowed, PolicyRule? DenyingRule, PageRules Pages, string PagesName);
+
     /// <summary>What the module keeps of an enclave. Guarded by the enclave's lock, but for the rules, which are set once.</summary>
     private sealed class EnclaveState
     {
@@ -346,13 +387,7 @@ public sealed class PolicyModule : ISecurityModule
         {
             if (!ReferenceEquals(path, _lastFile))
             {
-                bool fits = false;
-                for (int i = 0; i < files.Count && !fits; i++)
-                {
-                    fits = files[i].Matches(path);
-                }
-
-                (_lastFile, _mayExecuteFromLast) = (path, fits);
+                (_lastFile, _mayExecuteFromLast) = (path, PathPattern.IsAmong(files, path));
             }
 
             return _mayExecuteFromLast;

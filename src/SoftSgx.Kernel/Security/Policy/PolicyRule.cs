@@ -34,7 +34,7 @@ public record PolicySubject
         => (attributes & Required) == Required
             && (attributes & Forbidden) == 0
             && (Users.Count == 0 || IsAmong(Users, task.User))
-            && (Executables.Count == 0 || (task.Executable is { } path && Executables.Any(pattern => pattern.Matches(path))));
+            && (Executables.Count == 0 || (task.Executable is { } path && PathPattern.IsAmong(Executables, path)));
 
     /// <summary>Whether a number is in one of the ranges.</summary>
     internal static bool IsAmong(IReadOnlyList<NumberRange> ranges, uint number)

@@ -28,6 +28,9 @@ public sealed class SecurityPolicy
         Rules = rules;
         Pages = pages;
         PageExceptions = exceptions;
+        IEnumerable<PolicySubject> subjects = rules.Concat<PolicySubject>(exceptions);
+        AsksUser = subjects.Any(static subject => subject.Users.Count > 0);
+        AsksExecutable = subjects.Any(static subject => subject.Executables.Count > 0);
         _others = Index(rules);
     }
 
@@ -45,6 +48,12 @@ public sealed class SecurityPolicy
 
     /// <summary>Other page rules for some callers.</summary>
     public IReadOnlyList<PageException> PageExceptions { get; }
+
+    /// <summary>A rule or an exception depends on the caller's user id.</summary>
+    internal bool AsksUser { get; }
+
+    /// <summary>A rule or an exception depends on the program that the caller executes.</summary>
+    internal bool AsksExecutable { get; }
 
     /// <summary>The rule that decides over an enclave.</summary>
     /// <returns>The first that fits; <see langword="null"/> if none does.</returns>

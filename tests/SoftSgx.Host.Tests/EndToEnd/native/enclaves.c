@@ -377,6 +377,122 @@ static int sandbox(void)
 	return 0;
 }
 
+#define FAMILY 3
+
+static int tracer(void)
+{
+	char line[128];
+	int tid = -1;
+	FILE *status = fopen("/proc/self/status", "r");
+
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "TracerPid: %d", &tid) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return tid;
+}
+
+static void count_alarm(int sig)
+{
+	(void)sig;
+	held[0]++;
+}
+
+/* Builds an enclave and calls it under alarms; so does a child that has it. */
+static void use_enclave(int *tracers)
+{
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+	int i, status;
+	pid_t pid;
+
+	signal(SIGALRM, count_alarm);
+	setitimer(ITIMER_REAL, &often, NULL);
+	build(&enclave, 2);
+	tracers[0] = tracer();
+	pid = fork();
+	for (i = 0; i < 50; i++)
+		call(&enclave, !pid);
+	if (!pid) {
+		tracers[1] = tracer();
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status)
+		die("grandchild");
+}
+
+/* Processes that use enclaves at the same time, while they are stopped. */
+static int family(void)
+{
+	int *tracers = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int go[2], i, j, status, distinct = 0;
+	pid_t pids[FAMILY];
+	char byte;
+
+	if (tracers == MAP_FAILED || pipe(go))
+		die("setup");
+	for (i = 0; i < FAMILY; i++) {
+		pids[i] = fork();
+		if (!pids[i]) {
+			use_enclave(tracers + 2 * i);
+			close(go[1]);
+			exit(read(go[0], &byte, 1) ? 1 : 20 + i);
+		}
+	}
+	for (j = 0; j < 100; j++) {
+		kill(pids[j % FAMILY], SIGSTOP);
+		waitpid(pids[j % FAMILY], &status, WUNTRACED);
+		if (!WIFSTOPPED(status))
+			die("not stopped");
+		kill(pids[j % FAMILY], SIGCONT);
+	}
+	close(go[1]);
+	for (i = 0; i < FAMILY; i++) {
+		waitpid(pids[i], &status, 0);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 20 + i)
+			die("status");
+	}
+	for (i = 0; i < 2 * FAMILY; i++) {
+		for (j = 0; j < i && tracers[j] != tracers[i]; j++)
+			;
+		distinct += j == i;
+	}
+	/* Two that begin at once may share one. */
+	if (distinct < 2 * FAMILY - 2)
+		printf("%d tracers\n", distinct);
+	printf("all came back\n");
+	return 0;
+}
+
+/* Processes that are killed while they begin to use an enclave. */
+static int killed_family(void)
+{
+	int i, status;
+	pid_t pid;
+
+	build(&enclave, 1);
+	for (i = 0; i < 60; i++) {
+		pid = fork();
+		if (!pid) {
+			build(&enclave, 1);
+			for (;;)
+				call(&enclave, 0);
+		}
+		if (i % 3)
+			usleep(i * 100);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			die("not killed");
+		call(&enclave, 0);
+	}
+	printf("all killed\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -402,5 +518,9 @@ int main(int argc, char **argv)
 		return alarms();
 	if (!strcmp(what, "sandbox"))
 		return sandbox();
+	if (!strcmp(what, "family"))
+		return family();
+	if (!strcmp(what, "killed-family"))
+		return killed_family();
 	return 2;
 }

@@ -226,6 +226,73 @@ static int load(const char *how, const char *file)
 	return 0;
 }
 
+static const char *add_code(uint64_t page, void *source)
+{
+	static _Alignas(64) uint64_t secinfo[8] = { 0x205 }; /* PT_REG, R, X */
+	struct sgx_enclave_add_pages add = {
+		.src = (uint64_t)source, .offset = page << 12, .length = 4096,
+		.secinfo = (uint64_t)secinfo, .flags = SGX_PAGE_MEASURE,
+	};
+
+	return ioctl(enclave.fd, SGX_IOC_ENCLAVE_ADD_PAGES, &add) ?
+	       strerror(errno) : "ok";
+}
+
+/* A file's mapping changes between the calls that add pages from it. */
+static int change(const char *file)
+{
+	struct enclave_options options = { 0 };
+	int fd = open(file, O_RDWR | O_CREAT, 0600);
+	char *source;
+
+	enclave_zero(&enclave);
+	if (fd < 0 || ftruncate(fd, 8 << 12) || !sgx_cpu_detect(&enclave.cpu) ||
+	    enclave_load(&enclave, path, &options))
+		die("load");
+	source = mmap(NULL, 8 << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (source == MAP_FAILED ||
+	    (enclave.fd = enclave_open_device()) < 0 ||
+	    enclave_reserve(&enclave) || enclave_create(&enclave))
+		die("create");
+	printf("as it was %s\n", add_code(0, source));
+	source[1 << 12] = 1;
+	printf("written %s\n", add_code(1, source + (1 << 12)));
+	printf("its neighbour %s\n", add_code(1, source + (2 << 12)));
+	source[2 << 12] = 1;
+	printf("written after it was added %s\n", add_code(2, source + (2 << 12)));
+	madvise(source, 4 << 12, MADV_DONTNEED);
+	printf("the file's again %s\n", add_code(2, source + (1 << 12)));
+	mmap(source + (3 << 12), 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED |
+	     MAP_ANONYMOUS, -1, 0);
+	printf("replaced %s\n", add_code(3, source + (3 << 12)));
+	printf("behind it %s\n", add_code(3, source + (4 << 12)));
+	return 0;
+}
+
+/* CREATE as one effective user, then as another. */
+static int users(void)
+{
+	struct enclave_options options = { 0 };
+	uid_t user[] = { 0, NOBODY, 0 };
+	unsigned int i;
+
+	enclave_zero(&enclave);
+	if (!sgx_cpu_detect(&enclave.cpu) ||
+	    enclave_load(&enclave, path, &options))
+		die("load");
+	for (i = 0; i < 3; i++) {
+		if ((enclave.fd = enclave_open_device()) < 0 ||
+		    enclave_reserve(&enclave) || seteuid(user[i]))
+			die("become");
+		printf("%u %s\n", user[i], enclave_create(&enclave) ?
+		       strerror(errno) : "ok");
+		if (seteuid(0))
+			die("root");
+		close(enclave.fd);
+	}
+	return 0;
+}
+
 static const char *map(uint64_t address, int prot)
 {
 	return mmap((void *)address, 4096, prot, MAP_SHARED | MAP_FIXED,
@@ -272,6 +339,10 @@ int main(int argc, char **argv)
 		return keys(argc - 2, argv + 2);
 	if (!strcmp(what, "load"))
 		return load(argv[2], argc > 3 ? argv[3] : "");
+	if (!strcmp(what, "change"))
+		return change(argv[2]);
+	if (!strcmp(what, "users"))
+		return users();
 	if (!strcmp(what, "mappings"))
 		return mappings();
 	return 2;
