@@ -517,7 +517,7 @@ static void probe(enum probed probed)
 		errno = 0;
 	}
 	close(fd);
-	printf("# %u instructions\n# %u ECALLs\n", at - 1, 7 * at);
+	printf("# %u instructions\n# %u ECALLs\n", at - 1, 10 * at);
 	if (report.flaw)
 		printf("# %s: %#llx, not %#llx\n", report.flaw,
 		       (unsigned long long)report.got,
@@ -683,7 +683,7 @@ int main(int argc, char **argv)
 
 		prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
 		for (int i = 0; i < 10; i++) {
-			one_transit(thread);
+			one_transit(thread, &ways[0]);
 			expect_true(test_call(&e, thread, TEST_NOTHING, 0, 0, &result) &&
 				    result == TEST_MAGIC, "without RDTSC: call %d", i);
 		}
