@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -784,6 +785,18 @@ int main(int argc, char **argv)
 			test_call(&e, 1, TEST_NOTHING, 0, 0, &result);
 		getchar();
 		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "no-rdtsc")) {
+		unsigned int thread = fresh_thread(&e);
+
+		prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+		for (int i = 0; i < 10; i++) {
+			one_transit(thread, &ways[0]);
+			expect_true(test_call(&e, thread, TEST_NOTHING, 0, 0, &result) &&
+				    result == TEST_MAGIC, "without RDTSC: call %d", i);
+		}
+		expect_true(!report.flaw, "without RDTSC: registers and flags");
+		return done();
 	}
 	if (argc > 1 && !strcmp(argv[1], "withdrawn")) {
 		story_place = test_address(&e, PLACE_ARENA);

@@ -49,12 +49,17 @@ internal sealed class TraceTarget : ITrace, IDisposable
     public bool Wants(TraceKinds kind) => (_kinds & kind) != 0;
 
     /// <inheritdoc/>
-    public void Write(TraceEvent e)
+    public void Write(TraceEvent e) => Take(e, isLast: true);
+
+    /// <inheritdoc/>
+    public void Append(TraceEvent e) => Take(e, isLast: false);
+
+    private void Take(TraceEvent e, bool isLast)
     {
         lock (_gate)
         {
             _format.Write(_buffer, e, e.Time ?? DateTime.UtcNow, e.Thread ?? TraceActor.Name);
-            if (_file is null || _buffer.WrittenCount > BufferSize / 2)
+            if ((_file is null && isLast) || _buffer.WrittenCount > BufferSize / 2)
             {
                 WriteOut();
             }

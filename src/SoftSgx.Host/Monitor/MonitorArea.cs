@@ -29,8 +29,8 @@ internal sealed unsafe class MonitorArea : IDisposable
     private readonly byte* _memory;
     private readonly MonitorCode _common;
     private readonly TransitionLog? _log;
-    private readonly TracedTcss _tracedTcss = new();
-    private readonly TransitionRing?[] _rings = new TransitionRing?[MonitorLayout.RecordCount];
+    private readonly TracedTcss? _tracedTcss;
+    private readonly TransitionRing?[] _rings;
     private readonly List<ulong> _views = [];
     private readonly SortedList<int, MonitorSite> _sites = [];
     private readonly HashSet<ulong> _seen = [];
@@ -45,6 +45,8 @@ internal sealed unsafe class MonitorArea : IDisposable
         _memory = memory;
         _common = common;
         _log = log;
+        _tracedTcss = log is null ? null : new TracedTcss();
+        _rings = log is null ? [] : new TransitionRing?[MonitorLayout.RecordCount];
     }
 
     /// <summary>Transitions of threads that have ended.</summary>
@@ -268,7 +270,7 @@ internal sealed unsafe class MonitorArea : IDisposable
         {
             nint control = (nint)_memory + MonitorLayout.RingControls + (slot * MonitorLayout.RecordSize);
             nint events = (nint)_memory + MonitorLayout.Rings + (slot * MonitorLayout.RingSize);
-            TransitionRing ring = new(control, events, _tracedTcss, thread.Tid);
+            TransitionRing ring = new(control, events, _tracedTcss!, thread.Tid);
             _rings[slot] = ring;
             _log.Add(ring);
         }
@@ -282,7 +284,7 @@ internal sealed unsafe class MonitorArea : IDisposable
         if (thread.MonitorSlot != 0)
         {
             Ended = Ended.Plus(Thread(thread.MonitorSlot));
-            if (_rings[thread.MonitorSlot] is TransitionRing ring)
+            if (Ring(thread.MonitorSlot) is TransitionRing ring)
             {
                 _log!.Remove(ring);
                 _rings[thread.MonitorSlot] = null;
@@ -331,10 +333,10 @@ internal sealed unsafe class MonitorArea : IDisposable
     }
 
     /// <summary>The ring in which a thread tells of its transitions; null if nobody asks.</summary>
-    internal TransitionRing? Ring(int slot) => _rings[slot];
+    internal TransitionRing? Ring(int slot) => _log is null ? null : _rings[slot];
 
     /// <summary>Threads may enter by the TCS of a record from now on.</summary>
-    internal void Name(int index, ulong tcs, Kernel.Enclave enclave) => _log?.Name(_tracedTcss, index, tcs, enclave.Base, enclave.Size);
+    internal void Name(int index, ulong tcs, Kernel.Enclave enclave) => _log?.Name(_tracedTcss!, index, tcs, enclave.Base, enclave.Size);
 
     /// <summary>The TCS and the enclave of a record; false if it is free.</summary>
     internal bool TryGetTcs(int index, out ulong address, out OpenEnclave owner)

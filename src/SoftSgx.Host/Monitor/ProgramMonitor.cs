@@ -593,13 +593,12 @@ internal sealed class ProgramMonitor
                 return true;
             }
         }
-        else if (isStep || how == Recovery.Left)
+        else if (recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
         {
-            ulong vdso = thread.Space.VdsoBase;
-            if (isStep && recovered.Rip == vdso + (ulong)_image.Vdso.AepOffset)
-            {
-                recovered.Rip = vdso + (ulong)_image.Vdso.TrapOffset; // behind the jump, or the next step would end here again
-            }
+            recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset; // behind the jump, or it would end here again
+        }
+        if (how != Recovery.AtStolen && (isStep || how is Recovery.Left or Recovery.Entered or Recovery.Resumed))
+        {
             // A step that ends at the ENCLU, which will trap, or behind EENTER; or behind EEXIT, where the program itself has spoilt its record.
             _ = PtraceCalls.SetRegs(thread.Tid, recovered);
             AdoptIfInside(thread);

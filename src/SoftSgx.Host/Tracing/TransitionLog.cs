@@ -28,6 +28,9 @@ internal sealed class TransitionLog : ITrace, IDisposable
     private readonly PriorityQueue<TransitionRing, ulong> _next = new();
     private Timer? _timer;
 
+    /// <summary>Events were taken that the target need not have shown yet.</summary>
+    private bool _hasAppended;
+
     internal TransitionLog(ITrace target) => _target = target;
 
     /// <inheritdoc/>
@@ -40,6 +43,7 @@ internal sealed class TransitionLog : ITrace, IDisposable
         {
             e.Time = Drain(TraceActor.Tid);
             _target.Write(e);
+            _hasAppended = false;
         }
     }
 
@@ -50,6 +54,7 @@ internal sealed class TransitionLog : ITrace, IDisposable
         {
             _ = Drain();
             _target.Flush();
+            _hasAppended = false;
         }
     }
 
@@ -78,7 +83,11 @@ internal sealed class TransitionLog : ITrace, IDisposable
     {
         lock (_gate)
         {
-            _ = Drain(ring.Tid);
+            ring.Begin();
+            if (ring.TryPeek())
+            {
+                _ = Drain(ring.Tid);
+            }
         }
     }
 
@@ -108,6 +117,11 @@ internal sealed class TransitionLog : ITrace, IDisposable
         lock (_gate)
         {
             _ = Drain();
+            if (_hasAppended)
+            {
+                _target.Flush();
+                _hasAppended = false;
+            }
         }
     }
 
@@ -126,7 +140,8 @@ internal sealed class TransitionLog : ITrace, IDisposable
             if (ring.Take() is TraceEvent e)
             {
                 e.Time = time;
-                _target.Write(e);
+                _target.Append(e);
+                _hasAppended = true;
             }
             if (!Queue(ring, tid))
             {

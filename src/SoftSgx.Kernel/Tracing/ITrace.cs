@@ -12,6 +12,10 @@ public interface ITrace
     /// <param name="e">The event; the caller does not change it any more.</param>
     public void Write(TraceEvent e);
 
+    /// <summary>As <see cref="Write"/>, of one event among many: it need not become visible before the next one that is written.</summary>
+    /// <param name="e">The event; the caller does not change it any more.</param>
+    public void Append(TraceEvent e) => Write(e);
+
     /// <summary>Everything taken so far becomes visible to others.</summary>
     public void Flush();
 }

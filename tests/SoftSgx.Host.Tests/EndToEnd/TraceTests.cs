@@ -174,16 +174,32 @@ public sealed partial class TraceTests
         Assert.InRange(list.DirectCount, 100, int.MaxValue);
     }
 
-    /// <summary>Signals, forks, thousands of single steps, and programs that overwrite what the monitor keeps.</summary>
-    [EndToEndFact]
-    public void A_trace_of_everything_that_happens_to_transitions_is_well_formed()
+    /// <summary>Signals, forks, thousands of single steps, programs that overwrite what the monitor keeps, and TCSs that are taken back.</summary>
+    [EndToEndTheory]
+    [InlineData]
+    [InlineData("withdrawn")]
+    public void A_trace_of_everything_that_happens_to_transitions_is_well_formed(params string[] part)
     {
         using TemporaryFolder folder = Machine.NewFolder();
         string file = Path.Combine(folder.Path, "trace.json");
         Outcome outcome = Machine.Run(
-            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions")]).Ended("exit 0");
+            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit", Machine.BuildNativeTest("transitions"), .. part]).Ended("exit 0");
         Assert.DoesNotContain("not ok", outcome.Text, StringComparison.Ordinal);
         TransitionList.Read(file).AssertWellFormed();
+    }
+
+    /// <summary>A program that forbids itself the time stamp counter (PR_SET_TSC) leaves its transitions to the supervisor.</summary>
+    [EndToEndFact]
+    public void Threads_that_cannot_tell_the_time_have_it_told()
+    {
+        using TemporaryFolder folder = Machine.NewFolder();
+        string file = Path.Combine(folder.Path, "trace.json");
+        Outcome outcome = Machine.Run(
+            [Machine.Softsgx, "run", $"--trace={file}", "--trace-only=enclu,exit,signal", Machine.BuildNativeTest("transitions"), "no-rdtsc"]).Ended("exit 0");
+        Assert.DoesNotContain("not ok", outcome.Text, StringComparison.Ordinal);
+        TransitionList list = TransitionList.Read(file);
+        list.AssertWellFormed();
+        Assert.Equal((20, 20, 0), (list.Entries, list.Exits, list.DirectCount));
     }
 
     /// <summary>A program waits until its reader has seen all of its transitions.</summary>
