@@ -51,7 +51,7 @@ public sealed partial class TraceTests
             @"AEX #DE \{rip=0x[0-9a-f]+\(\+0x[0-9a-f]+\), tcs=0x[0-9a-f]+\(\+0xf000\)\}",
             @"--- vdso-exception \{leaf=ERESUME, vector=#DE\} ---",
             @"ENCLU\[EENTER\]\(.*\) = 0 \{cssa=1(, way=vdso)?\}",
-            @"ENCLU\[ERESUME\]\(tcs=0x[0-9a-f]+\(\+0xf000\), aep=0x[0-9a-f]+\) = 0",
+            @"ENCLU\[ERESUME\]\(tcs=0x[0-9a-f]+\(\+0xf000\), aep=0x[0-9a-f]+\) = 0( \{way=vdso\})?",
             @"AEX #UD \{.*\}",
             @"AEX #PF \{errorCode=P\|W\|U, address=0x[0-9a-f]+\(\+0x2[0-9a-f]{3}\), rip=.*\}",
             @"--- vdso-exception \{leaf=ERESUME, vector=#PF, errorCode=P\|W\|U, address=0x[0-9a-f]+\(\+0x2000\)\} ---",
