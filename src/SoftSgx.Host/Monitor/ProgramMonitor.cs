@@ -593,20 +593,16 @@ internal sealed class ProgramMonitor
                 return true;
             }
         }
-        else if (recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
+        else if (how is not (Recovery.Entered or Recovery.Resumed) && recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
         {
             recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset; // behind the jump, or it would end here again
         }
-        if (how != Recovery.AtStolen && (isStep || how is Recovery.Left or Recovery.Entered or Recovery.Resumed))
+        if (how != Recovery.AtStolen && (isStep || how == Recovery.Left))
         {
             // A step that ends at the ENCLU, which will trap, or behind EENTER; or behind EEXIT, where the program itself has spoilt its record.
             _ = PtraceCalls.SetRegs(thread.Tid, recovered);
             AdoptIfInside(thread);
             return false;
-        }
-        else if (how is not (Recovery.Entered or Recovery.Resumed) && recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
-        {
-            recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset;
         }
         // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong. If the leaf has completed, what the
         // monitor stumbled over is not the enclave's affair.

@@ -140,11 +140,11 @@ internal static unsafe class PtraceCalls
     /// <summary>Waits for any child or tracee of the calling thread; its thread id, or minus the errno.</summary>
     internal static int WaitAny(out WaitStatus status) => Wait(-1, __WALL | __WNOTHREAD, out status);
 
-    /// <summary>The same without waiting; 0 if there is nothing to report.</summary>
-    internal static int TakeAny(out WaitStatus status) => Wait(-1, __WALL | __WNOTHREAD | WNOHANG, out status);
+    /// <summary>Takes the end of a thread that has ended; false if there is none.</summary>
+    internal static bool TakeEnd(int tid, out WaitStatus status) => Wait(tid, __WALL | WNOHANG, out status) == tid;
 
     /// <summary>
-    /// As <see cref="WaitAny"/>, but leaves ends to <see cref="TakeAny"/>: 0 if there is something for that.
+    /// As <see cref="WaitAny"/>, but leaves an end for <see cref="TakeEnd"/>; the status is zero then.
     /// </summary>
     internal static int WaitAnyStop(out WaitStatus status)
     {
@@ -156,12 +156,14 @@ internal static unsafe class PtraceCalls
             return -Libc.Errno;
         }
         int tid = info.SenderPid;
-        if (info.Code is not (CLD_TRAPPED or CLD_STOPPED)
-            || Libc.Syscall(SYS_waitid, P_PID, tid, (nint)(&info), WSTOPPED | WNOHANG | Options, 0) != 0 || info.SenderPid != tid)
+        if (info.Code is CLD_TRAPPED or CLD_STOPPED)
         {
-            return 0; // SIGKILL may have come in between
+            if (Libc.Syscall(SYS_waitid, P_PID, tid, (nint)(&info), WSTOPPED | WNOHANG | Options, 0) != 0 || info.SenderPid != tid)
+            {
+                return -EINTR; // SIGKILL has come in between
+            }
+            status = new WaitStatus((info.ChildStatus << 8) | 0x7f);
         }
-        status = new WaitStatus((info.ChildStatus << 8) | 0x7f);
         return tid;
     }
 

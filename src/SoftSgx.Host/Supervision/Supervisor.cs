@@ -168,7 +168,7 @@ internal sealed class Supervisor : IDisposable
             {
                 break; // ECHILD: nobody is left
             }
-            if (tid > 0)
+            if (status.Stopped || !_hasSeveral)
             {
                 Answer(tid, status);
                 continue;
@@ -176,9 +176,9 @@ internal sealed class Supervisor : IDisposable
             using (_lock.Take())
             {
                 // Taking the end of a process tells its parent. What that does then, another tracer may be asked: after we have seen the end.
-                if (PtraceCalls.TakeAny(out status) is int taken && taken > 0)
+                if (PtraceCalls.TakeEnd(tid, out status))
                 {
-                    OnStatus(taken, status);
+                    OnStatus(tid, status);
                 }
             }
         }
