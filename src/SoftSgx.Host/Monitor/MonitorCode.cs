@@ -326,7 +326,8 @@ internal sealed class MonitorCode
         events?.Publish(Recovery.ResumedAndTold);
         a.mov(rdx, Qword(ThreadRecord.AtTcs));
         a.mov(rbx, __qword_ptr[rdx + TcsRecord.AtResume]);
-        a.mov(__qword_ptr[rdx + TcsRecord.AtGpr], rbx); // what the next EENTER finds
+        a.mov(rax, __qword_ptr[rdx + TcsRecord.AtResumedGpr]);
+        a.mov(__qword_ptr[rdx + TcsRecord.AtGpr], rax);
         a.mov(eax, __dword_ptr[rdx + TcsRecord.AtResumedCssa]);
         a.mov(__dword_ptr[rdx + TcsRecord.AtCssa], eax);
         a.mov(__qword_ptr[rdx + TcsRecord.AtResume], 0);

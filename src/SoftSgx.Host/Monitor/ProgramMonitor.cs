@@ -245,6 +245,7 @@ internal sealed class ProgramMonitor
         {
             (record.Gpr, record.FsBase, record.GsBase, record.Entry, record.Cssa) = (entry.Gpr, entry.FsBase, entry.GsBase, entry.Target, entry.Cssa);
             (record.Resume, record.Xsave, record.Xfrm, record.NotXfrm, record.ResumedCssa) = resumes ? (point.Gpr, point.Xsave, point.Xfrm, ~point.Xfrm, point.Cssa) : default;
+            record.ResumedGpr = enters ? record.Resume : 0; // the same frame
             area.Published(index) = new Publication(entry.Target, entry.FsBase, entry.GsBase, record.Resume, resumes);
             record.Key = tcs;
             area.Name(index, tcs, owner.Enclave);

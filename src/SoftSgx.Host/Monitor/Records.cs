@@ -105,8 +105,9 @@ internal struct TcsRecord
     /// <summary>What EENTER leaves in RAX.</summary>
     [FieldOffset(AtCssa)] internal uint Cssa;
 
-    /// <summary>What ERESUME makes of that.</summary>
+    /// <summary>What ERESUME makes of <see cref="Cssa"/> and of <see cref="Gpr"/>: 0 if the next EENTER is the supervisor's, which has not looked at it.</summary>
     [FieldOffset(AtResumedCssa)] internal uint ResumedCssa;
+    [FieldOffset(AtResumedGpr)] internal ulong ResumedGpr;
 
     /// <summary>Address of GPRSGX of the SSA frame that ERESUME loads; 0 if ERESUME is the supervisor's.</summary>
     [FieldOffset(AtResume)] internal ulong Resume;
@@ -117,7 +118,7 @@ internal struct TcsRecord
     [FieldOffset(AtNotXfrm)] internal ulong NotXfrm;
 
     internal const int AtKey = 0, AtState = 8, AtGpr = 16, AtFsBase = 24, AtGsBase = 32, AtEntry = 40, AtCssa = 48, AtResumedCssa = 52,
-        AtResume = 56, AtXsave = 64, AtXfrm = 72, AtNotXfrm = 80;
+        AtResume = 56, AtXsave = 64, AtXfrm = 72, AtNotXfrm = 80, AtResumedGpr = 88;
 
     internal const ulong Withheld = 0, Ready = 1;
 }
