@@ -92,7 +92,7 @@ static void start_timer(long microseconds)
 static void let_go(int number, siginfo_t *info, void *context)
 {
 	if (((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] !=
-	    (greg_t)raw_aep) {
+	    (greg_t)raw_aep || !inside.inside) {
 		start_timer(2000);
 		return;
 	}
