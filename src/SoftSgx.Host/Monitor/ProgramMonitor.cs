@@ -594,16 +594,20 @@ internal sealed class ProgramMonitor
                 return true;
             }
         }
-        else if (how is not (Recovery.Entered or Recovery.Resumed) && recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
+        else
         {
-            recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset; // behind the jump, or it would end here again
-        }
-        if (how != Recovery.AtStolen && (isStep || how == Recovery.Left))
-        {
-            // A step that ends at the ENCLU, which will trap, or behind EENTER; or behind EEXIT, where the program itself has spoilt its record.
-            _ = PtraceCalls.SetRegs(thread.Tid, recovered);
-            AdoptIfInside(thread);
-            return false;
+            if (how is not (Recovery.Entered or Recovery.Resumed) && recovered.Rip == thread.Space.VdsoBase + (ulong)_image.Vdso.AepOffset)
+            {
+                recovered.Rip = thread.Space.VdsoBase + (ulong)_image.Vdso.TrapOffset; // behind the jump, or it would end here again
+            }
+            if (isStep || how == Recovery.Left)
+            {
+                // A step that ends before or at the ENCLU, which will trap, or behind EENTER; or behind EEXIT, where the program itself has spoilt
+                // its record.
+                _ = PtraceCalls.SetRegs(thread.Tid, recovered);
+                AdoptIfInside(thread);
+                return false;
+            }
         }
         // The ENCLU is untouched: it traps, and the supervisor does all of it anew and finds what is wrong. If the leaf has completed, what the
         // monitor stumbled over is not the enclave's affair.
