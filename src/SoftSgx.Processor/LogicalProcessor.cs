@@ -54,6 +54,11 @@ public sealed partial class LogicalProcessor
     /// <summary>CR_DBGOPTIN: debug features stay on inside the enclave.</summary>
     public bool DebugOptIn { get; internal set; }
 
+    /// <summary>
+    /// Entries leave GPRSGX.URSP and URBP alone: they have happened already, and who entered writes them, or has.
+    /// </summary>
+    public bool KeepsStack { get; set; }
+
     /// <summary>The last entry was an ERESUME that AEX-Notify turned into one by the entry point.</summary>
     public bool IsNotified { get; internal set; }
 

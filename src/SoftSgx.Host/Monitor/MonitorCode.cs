@@ -228,14 +228,16 @@ internal sealed class MonitorCode
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGpr]);
         a.test(rax, rax);
         a.je(giveBack);
-        a.mov(__qword_ptr[rax + URsp], rsp);
-        a.mov(__qword_ptr[rax + URbp], rbp);
         a.xor(eax, eax);
         a.@lock.cmpxchg(Qword(ThreadRecord.AtTcs), rdx);
         monitor.Rule(Recovery.EnteredIfZero, EENTER);
         a.jne(giveBack);
 
+        // Not before: a thread that is refused may find another one's stack there.
         monitor.Rule(Recovery.Entered, EENTER);
+        a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGpr]);
+        a.mov(__qword_ptr[rax + URsp], rsp);
+        a.mov(__qword_ptr[rax + URbp], rbp);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtFsBase]);
         a.wrfsbase(rax);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGsBase]);
@@ -287,8 +289,6 @@ internal sealed class MonitorCode
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtResume]);
         a.test(rax, rax);
         a.je(giveBack);
-        a.mov(__qword_ptr[rax + URsp], rsp);
-        a.mov(__qword_ptr[rax + URbp], rbp);
         // The enclave's other threads may write to the frame at any time: what is checked is read once.
         a.mov(rax, __qword_ptr[rax + GprRip]);
         a.mov(Qword(ThreadRecord.AtTarget), rax);
@@ -316,6 +316,9 @@ internal sealed class MonitorCode
         a.xor(eax, eax);
         a.@lock.cmpxchg(Qword(ThreadRecord.AtTcs), rdx);
         a.jne(unbase);
+        a.mov(rax, __qword_ptr[rdx + TcsRecord.AtResume]);
+        a.mov(__qword_ptr[rax + URsp], rsp);
+        a.mov(__qword_ptr[rax + URbp], rbp);
         a.mov(rbx, __qword_ptr[rdx + TcsRecord.AtXsave]);
         a.mov(eax, __dword_ptr[rdx + TcsRecord.AtXfrm]);
         a.xor(edx, edx);

@@ -492,6 +492,7 @@ internal sealed class ProgramMonitor
         int index = area.TakeOver(thread.MonitorSlot);
         if (index < 0)
         {
+            thread.StackAtEntry = null;
             return;
         }
         Adopt(area, thread, index);
@@ -507,9 +508,8 @@ internal sealed class ProgramMonitor
         MonitorArea area = space.Monitor!;
         if (area.IsResumed(index) && area.TryGetTcs(index, out ulong tcs, out OpenEnclave owner))
         {
-            LogicalProcessor somebody = new(_subsystem.Processor.Configuration);
+            LogicalProcessor somebody = new(_subsystem.Processor.Configuration) { KeepsStack = true };
             RegisterFile file = new() { Rbx = tcs };
-            (file.Rsp, file.Rbp) = StackOf(owner, area.Published(index).Resume);
             if (_subsystem.AdoptResumption(owner.Enclave, somebody, file, space).IsSuccess)
             {
                 file = new RegisterFile { Rax = (ulong)EncluLeaf.EEXIT };
@@ -518,14 +518,6 @@ internal sealed class ProgramMonitor
             Interlocked.Increment(ref _resumes);
         }
         area.Published(index) = area.Published(index) with { MayResume = false };
-    }
-
-    /// <summary>GPRSGX.URSP and URBP.</summary>
-    private static (ulong Rsp, ulong Rbp) StackOf(OpenEnclave owner, ulong gpr)
-    {
-        Span<ulong> stack = stackalloc ulong[2];
-        _ = owner.Enclave.Read(gpr + MonitorCode.URsp, MemoryMarshal.AsBytes(stack));
-        return (stack[0], stack[1]);
     }
 
     /// <summary>The model executes the EENTER or ERESUME that the monitor did in its place.</summary>
@@ -541,20 +533,23 @@ internal sealed class ProgramMonitor
         {
             Settle(thread.Space, index);
         }
-        (ulong rsp, ulong rbp) = StackOf(owner, resumed ? area.Published(index).Resume : area.Tcs(index).Gpr);
         RegisterFile file = new()
         {
             Rax = (ulong)EncluLeaf.EENTER,
             Rbx = tcs,
             Rcx = record.Aep,
-            Rsp = rsp,
-            Rbp = rbp,
+            Rsp = thread.StackAtEntry?.Rsp ?? 0,
+            Rbp = thread.StackAtEntry?.Rbp ?? 0,
             FsBase = record.HostFs,
             GsBase = record.HostGs,
         };
+        // A thread that is running has written its stack down, or will.
+        thread.Processor.KeepsStack = thread.StackAtEntry is null;
+        thread.StackAtEntry = null;
         LeafResult result = resumed
             ? _subsystem.AdoptResumption(owner.Enclave, thread.Processor, file, thread.Space)
             : _subsystem.CatchUp(owner.Enclave, thread.Processor, ref file, thread.Space);
+        thread.Processor.KeepsStack = false;
         if (result.IsSuccess)
         {
             thread.Inside = owner;
@@ -705,6 +700,12 @@ internal sealed class ProgramMonitor
                 }
                 how = Recovery.Entered;
                 Enter(area, site, record, ref regs);
+                thread.StackAtEntry = (regs.Rsp, regs.Rbp);
+                if (thread.Processor.InEnclave)
+                {
+                    TakeBack(thread); // it was adopted while it ran
+                    Adopt(area, thread, MonitorArea.TcsIndex(record.Tcs));
+                }
                 return true;
             case Recovery.Resumed or Recovery.ResumedAndTold:
                 if (how == Recovery.Resumed)

@@ -22,6 +22,7 @@ internal sealed class HandOver
     private readonly ProgramImage _image;
     private readonly TracedThread _thread;
     private readonly UserRegs _regs;
+    private readonly TaskCompletionSource<bool> _isReleased = new();
     private ulong _mask;
 
     /// <summary>Of a thread that is to go on with these registers.</summary>
@@ -68,8 +69,18 @@ internal sealed class HandOver
         return 0;
     }
 
+    /// <summary>By the new tracer: waits until the old one has let go; false if the thread had ended.</summary>
+    internal bool IsReleased => _isReleased.Task.GetAwaiter().GetResult();
+
     /// <summary>By the old tracer: lets go. False if the thread has ended.</summary>
     internal bool Release()
+    {
+        bool isReleased = Detach();
+        _isReleased.SetResult(isReleased);
+        return isReleased;
+    }
+
+    private bool Detach()
     {
         int tid = _thread.Tid;
         UserRegs waiting = _regs;

@@ -227,18 +227,17 @@ internal sealed class Supervisor : IDisposable
         status is { Stopped: true, IsSyscallStop: false } && _isolation is null && _trace is null && !_probes
         && (status.Event == 0 || (status.Event == PTRACE_EVENT_SECCOMP && thread.CallRegs.OrigRax == SYS_rt_sigreturn));
 
-    /// <summary>Gives a process to a new tracer; its thread goes on with these registers.</summary>
-    private void GiveAway(TracedThread thread, in UserRegs regs)
+    /// <summary>Gives a process to a new tracer; its thread goes on with these registers. False if there can be none.</summary>
+    private bool TryGiveAway(TracedThread thread, in UserRegs regs)
     {
-        _hasSeveral = true;
         HandOver process = new(_image, thread, regs);
-        if (!process.Release())
-        {
-            return; // its end comes next
-        }
         Thread tracer = new(() =>
         {
             Tracer own = new(_devices) { Threads = 1 };
+            if (!process.IsReleased)
+            {
+                return;
+            }
             WaitStatus status = process.Take();
             using (_lock.Take())
             {
@@ -257,15 +256,19 @@ internal sealed class Supervisor : IDisposable
         }
         catch (OutOfMemoryException)
         {
-            thread.Tracer.IsLast = true; // no more threads are to be had
-            OnStatus(thread.Tid, process.Take());
-            return;
+            thread.Tracer.IsLast = true;
+            return false;
         }
-        thread.Tracer.Threads--;
-        lock (_tracers)
+        _hasSeveral = true;
+        if (process.Release())
         {
-            _tracers.Enqueue(tracer);
+            thread.Tracer.Threads--;
+            lock (_tracers)
+            {
+                _tracers.Enqueue(tracer);
+            }
         }
+        return true; // or it has ended, which is what comes next
     }
 
     /// <summary>Frees EPC pages of enclaves that nobody has any more. Others than tracers wait for the reclaimer.</summary>
@@ -443,8 +446,11 @@ internal sealed class Supervisor : IDisposable
         CallVerdict verdict = Decide(thread, ref regs);
         if (verdict.IsForAnotherTracer)
         {
-            GiveAway(thread, HandOver.BeforeCall(regs));
-            return;
+            if (TryGiveAway(thread, HandOver.BeforeCall(regs)))
+            {
+                return;
+            }
+            verdict = Decide(thread, ref regs);
         }
         _callTrace?.OnDecided(thread, verdict);
         Finish(thread, ref regs, verdict);
@@ -733,9 +739,8 @@ internal sealed class Supervisor : IDisposable
         bool isFork = space.Enclaves.Count > 0 && space.Paging is null;
         if ((isFork || space.ParentMonitor is not null) && space.VdsoBase != 0 && PtraceCalls.GetRegs(thread.Tid, out UserRegs regs))
         {
-            if (isFork && HandOver.IsDue(thread))
+            if (isFork && HandOver.IsDue(thread) && TryGiveAway(thread, regs))
             {
-                GiveAway(thread, regs);
                 return;
             }
             using InjectedCalls calls = InjectedCalls.Begin(thread, _image.Gadget(space), regs);

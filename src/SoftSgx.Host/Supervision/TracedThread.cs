@@ -75,6 +75,11 @@ internal sealed class TracedThread
     /// <summary>Number of its record in the monitor of its address space; 0 for none.</summary>
     internal int MonitorSlot { get; set; }
 
+    /// <summary>
+    /// RSP and RBP outside, of a thread that stopped in the monitor after it had entered: it may not have written them down yet.
+    /// </summary>
+    internal (ulong Rsp, ulong Rbp)? StackAtEntry { get; set; }
+
     /// <summary>It inherited the segment by which its creator finds a record, and has not run yet.</summary>
     internal bool InheritsSegment { get; set; }
 

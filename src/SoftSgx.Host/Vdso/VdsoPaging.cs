@@ -25,6 +25,9 @@ internal sealed class VdsoPaging
     /// </summary>
     internal const ulong ProtectMagic = 0x534F_4654_5347_5822;
 
+    /// <summary>Instructions that take 3 to 50 ns each.</summary>
+    private const int Pauses = 1 << 26;
+
     private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint, int wait)
     {
         Code = code;
@@ -50,7 +53,10 @@ internal sealed class VdsoPaging
     /// <summary>INT3.</summary>
     public int BreakpointOffset { get; }
 
-    /// <summary>Waits for a tracer without a system call, for a minute or two; then #UD ends the process.</summary>
+    /// <summary>
+    /// Waits for a tracer without a system call. If none comes for a second or so of processor time, the supervisor was killed, and #UD ends
+    /// the process as PTRACE_O_EXITKILL would have.
+    /// </summary>
     public int WaitOffset { get; }
 
     public static VdsoPaging Assemble()
@@ -149,7 +155,7 @@ internal sealed class VdsoPaging
         a.Label(ref breakpoint);
         a.int3();
         a.Label(ref wait);
-        a.xor(ecx, ecx);
+        a.mov(ecx, Pauses);
         a.Label(ref again);
         a.pause();
         a.dec(ecx);

@@ -132,6 +132,10 @@ internal static class EnclaveEntry
         logical.DebugOptIn = (tcs.Flags & TcsFlags.DBGOPTIN) != 0;
         logical.IsNotified = false;
 
+        if (logical.KeepsStack)
+        {
+            return;
+        }
         ref GprSgx gpr = ref GprOf(processor, logical);
         gpr.URsp = registers.Rsp;
         gpr.URbp = registers.Rbp;
