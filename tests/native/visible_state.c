@@ -57,15 +57,24 @@ static void show(const char *name, uint64_t value)
 	printf(" %s %s%" PRIx64, name, place, value - base);
 }
 
+/* The general registers of whatever structure has them by these names. */
+#define SHOW_REGISTERS(p)						\
+	do {								\
+		show("rax", (p)->rax), show("rbx", (p)->rbx);		\
+		show("rcx", (p)->rcx), show("rdx", (p)->rdx);		\
+		show("rsi", (p)->rsi), show("rdi", (p)->rdi);		\
+		show("rbp", (p)->rbp), show("rsp", (p)->rsp);		\
+		show("r8", (p)->r8), show("r9", (p)->r9);		\
+		show("r10", (p)->r10), show("r11", (p)->r11);		\
+		show("r12", (p)->r12), show("r13", (p)->r13);		\
+		show("r14", (p)->r14), show("r15", (p)->r15);		\
+	} while (0)
+
 static void show_frame(const struct enclave_frame *f)
 {
 	printf("  inside:");
-	show("rax", f->rax), show("rbx", f->rbx), show("rcx", f->rcx);
-	show("rdx", f->rdx), show("rsi", f->rsi), show("rdi", f->rdi);
-	show("rbp", f->rbp), show("rsp", f->rsp), show("r8", f->r8);
-	show("r9", f->r9), show("r10", f->r10), show("r11", f->r11);
-	show("r12", f->r12), show("r13", f->r13), show("r14", f->r14);
-	show("r15", f->r15), show("rflags", f->rflags);
+	SHOW_REGISTERS(f);
+	show("rflags", f->rflags);
 	show("mxcsr", f->mxcsr), show("fcw", f->fcw);
 	printf("\n");
 }
@@ -73,12 +82,8 @@ static void show_frame(const struct enclave_frame *f)
 static void show_gpr(const struct sgx_gprsgx *g)
 {
 	printf("  ssa:");
-	show("rax", g->rax), show("rbx", g->rbx), show("rcx", g->rcx);
-	show("rdx", g->rdx), show("rsi", g->rsi), show("rdi", g->rdi);
-	show("rbp", g->rbp), show("rsp", g->rsp), show("r8", g->r8);
-	show("r9", g->r9), show("r10", g->r10), show("r11", g->r11);
-	show("r12", g->r12), show("r13", g->r13), show("r14", g->r14);
-	show("r15", g->r15), show("rflags", g->rflags), show("rip", g->rip);
+	SHOW_REGISTERS(g);
+	show("rflags", g->rflags), show("rip", g->rip);
 	show("ursp", g->ursp), show("urbp", g->urbp);
 	show("exitinfo", g->exitinfo), show("aexnotify", g->aexnotify);
 	show("fs", g->fsbase), show("gs", g->gsbase);
@@ -215,12 +220,8 @@ static void enter(struct transit *t)
 	mxcsr = 0x1f80;
 	asm volatile("ldmxcsr %0; fninit" : : "m"(mxcsr));
 	printf("  outside:");
-	show("rax", t->rax), show("rbx", t->rbx), show("rcx", t->rcx);
-	show("rdx", t->rdx), show("rsi", t->rsi), show("rdi", t->rdi);
-	show("rbp", t->rbp), show("rsp", t->rsp), show("r8", t->r8);
-	show("r9", t->r9), show("r10", t->r10), show("r11", t->r11);
-	show("r12", t->r12), show("r13", t->r13), show("r14", t->r14);
-	show("r15", t->r15), show("rflags", t->flags);
+	SHOW_REGISTERS(t);
+	show("rflags", t->flags);
 	show("mxcsr", after), show("xmm11", out[0] ^ in[0]);
 	printf("\n");
 }

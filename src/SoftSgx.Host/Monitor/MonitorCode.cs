@@ -215,15 +215,10 @@ internal sealed class MonitorCode
     private static void AssembleEnter(MonitorAssembler monitor, EventCode? events, Label call)
     {
         Assembler a = monitor.Code;
-        Label found = a.CreateLabel(), giveBack = a.CreateLabel(), slow = a.CreateLabel();
+        Label giveBack = a.CreateLabel(), slow = a.CreateLabel();
         SaveFlags(monitor, EENTER);
         a.cmp(Qword(ThreadRecord.AtTcs), 0);
         a.jne(slow);
-        events?.CheckRoom(EENTER, slow);
-        CheckAep(a, slow);
-        FindTcs(monitor, EENTER, found, slow);
-
-        a.Label(ref found);
         Take(monitor, events, EENTER, slow);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGpr]);
         a.test(rax, rax);
@@ -235,9 +230,7 @@ internal sealed class MonitorCode
 
         // Not before: a thread that is refused may find another one's stack there.
         monitor.Rule(Recovery.Entered, EENTER);
-        a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGpr]);
-        a.mov(__qword_ptr[rax + URsp], rsp);
-        a.mov(__qword_ptr[rax + URbp], rbp);
+        KeepStack(a, TcsRecord.AtGpr);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtFsBase]);
         a.wrfsbase(rax);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGsBase]);
@@ -266,7 +259,7 @@ internal sealed class MonitorCode
     private static void AssembleResume(MonitorAssembler monitor, EventCode? events, Label call)
     {
         Assembler a = monitor.Code;
-        Label trusted = a.CreateLabel(), found = a.CreateLabel(), unbase = a.CreateLabel(), giveBack = a.CreateLabel();
+        Label trusted = a.CreateLabel(), unbase = a.CreateLabel(), giveBack = a.CreateLabel();
         Label slow = a.CreateLabel(), slowFlags = a.CreateLabel();
         SaveFlags(monitor, ERESUME);
         a.mov(rax, Qword(ThreadRecord.AtTcs));
@@ -280,11 +273,6 @@ internal sealed class MonitorCode
         a.jne(slowFlags);
         a.mov(Qword(ThreadRecord.AtTcs), 0);
         a.Label(ref trusted);
-        events?.CheckRoom(ERESUME, slow);
-        CheckAep(a, slow);
-        FindTcs(monitor, ERESUME, found, slow);
-
-        a.Label(ref found);
         Take(monitor, events, ERESUME, slow);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtResume]);
         a.test(rax, rax);
@@ -316,9 +304,7 @@ internal sealed class MonitorCode
         a.xor(eax, eax);
         a.@lock.cmpxchg(Qword(ThreadRecord.AtTcs), rdx);
         a.jne(unbase);
-        a.mov(rax, __qword_ptr[rdx + TcsRecord.AtResume]);
-        a.mov(__qword_ptr[rax + URsp], rsp);
-        a.mov(__qword_ptr[rax + URbp], rbp);
+        KeepStack(a, TcsRecord.AtResume);
         a.mov(rbx, __qword_ptr[rdx + TcsRecord.AtXsave]);
         a.mov(eax, __dword_ptr[rdx + TcsRecord.AtXfrm]);
         a.xor(edx, edx);
@@ -382,10 +368,11 @@ internal sealed class MonitorCode
         a.jne(slow);
     }
 
-    /// <summary>The record of the TCS in RBX into RDX, then on at a label; elsewhere if there is none. RAX is lost.</summary>
-    private static void FindTcs(MonitorAssembler monitor, int leaf, Label found, Label slow)
+    /// <summary>The record of the TCS in RBX into RDX; elsewhere if there is none. RAX is lost.</summary>
+    private static void FindTcs(MonitorAssembler monitor, int leaf, Label slow)
     {
         Assembler a = monitor.Code;
+        Label found = a.CreateLabel();
         a.mov(rdx, rbx);
         monitor.Rule(Recovery.SavedRdx, leaf);
         a.shr(rdx, 12);
@@ -404,15 +391,27 @@ internal sealed class MonitorCode
             }
         }
         a.jmp(slow);
+        a.Label(ref found);
+    }
+
+    /// <summary>RSP and RBP go to the frame whose address is in a field of the TCS's record. RAX is lost.</summary>
+    private static void KeepStack(Assembler a, int frame)
+    {
+        a.mov(rax, __qword_ptr[rdx + frame]);
+        a.mov(__qword_ptr[rax + URsp], rsp);
+        a.mov(__qword_ptr[rax + URbp], rbp);
     }
 
     /// <summary>
-    /// Takes the TCS, and writes down what the supervisor will have to know of the entry before it counts: it counts from the exchange on by
+    /// Finds the TCS, takes it, and writes down what the supervisor will have to know of the entry before it counts: it counts from the exchange on by
     /// which the thread's record gets the TCS. If the supervisor takes the TCS away before that, it lets the exchange fail.
     /// </summary>
     private static void Take(MonitorAssembler monitor, EventCode? events, int leaf, Label slow)
     {
         Assembler a = monitor.Code;
+        events?.CheckRoom(leaf, slow);
+        CheckAep(a, slow);
+        FindTcs(monitor, leaf, slow);
         a.lea(rax, __[rdx + ToLanding]);
         a.mov(Qword(ThreadRecord.AtLanding), rax);
         monitor.Rule(Recovery.Taken, leaf);

@@ -37,7 +37,6 @@ internal sealed class ProgramMonitor
     /// <summary>As many filters at most are added to a program: each costs every system call some nanoseconds.</summary>
     private const int MaximumCallTraps = 32;
 
-
     /// <summary>What of the extended state the monitor loads: x87, SSE, AVX and AVX-512. The rest concerns more than the thread's registers.</summary>
     private const ulong PlainState = 0xE7;
 

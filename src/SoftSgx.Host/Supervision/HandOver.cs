@@ -19,6 +19,8 @@ namespace SoftSgx.Host.Supervision;
 /// </remarks>
 internal sealed class HandOver
 {
+    private static readonly bool s_mayTraceAll = ProcStatus.MayTraceAll;
+
     private readonly ProgramImage _image;
     private readonly TracedThread _thread;
     private readonly UserRegs _regs;
@@ -51,7 +53,7 @@ internal sealed class HandOver
         thread is { Tracer: { EnclaveSpaces: > 0, IsLast: false }, Space: { Paging: null, Threads: 1, VdsoBase: not 0 } }
         && TraceeMemory.IsAccessible(thread.Tid) // the kernel asks the same for both
         && Generations(thread.Tid) is int generations && generations != 1
-        && (ProcStatus.MayTraceAll || ProcStatus.PtraceScope switch { 0 => true, 1 => generations != 0, _ => false });
+        && (s_mayTraceAll || ProcStatus.PtraceScope switch { 0 => true, 1 => generations != 0, _ => false });
 
     /// <summary>How many generations a process is younger than we are; 0 if it does not descend from us.</summary>
     private static int Generations(int pid)

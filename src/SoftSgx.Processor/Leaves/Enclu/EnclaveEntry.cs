@@ -104,6 +104,21 @@ internal static class EnclaveEntry
         return LeafResult.Ok;
     }
 
+    /// <summary>
+    /// The page of a TCS, locked shared, for a logical processor outside of enclaves that asks what entering by it would do; false if
+    /// there is none.
+    /// </summary>
+    public static bool TryLockTcs(SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out int tcsPage)
+    {
+        ArgumentNullException.ThrowIfNull(processor);
+        ArgumentNullException.ThrowIfNull(logical);
+        ArgumentNullException.ThrowIfNull(space);
+
+        tcsPage = -1;
+        RegisterFile registers = new() { Rbx = tcsAddress };
+        return !logical.InEnclave && FindTcs(processor, in registers, space, out tcsPage).IsSuccess;
+    }
+
     /// <summary>Takes a TCS that nobody is using. The Interlocked exchange makes two entries by one TCS exclude each other.</summary>
     public static bool TryActivate(ref Tcs tcs) =>
         Interlocked.CompareExchange(ref tcs.State, Tcs.Active, Tcs.Inactive) == Tcs.Inactive;

@@ -24,13 +24,8 @@ public readonly record struct EntryPoint(ulong Target, ulong FsBase, ulong GsBas
     public static bool TryDescribe(
         SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out EntryPoint entry)
     {
-        ArgumentNullException.ThrowIfNull(processor);
-        ArgumentNullException.ThrowIfNull(logical);
-        ArgumentNullException.ThrowIfNull(space);
-
         entry = default;
-        RegisterFile registers = new() { Rbx = tcsAddress };
-        if (logical.InEnclave || !EnclaveEntry.FindTcs(processor, in registers, space, out int tcsPage).IsSuccess)
+        if (!EnclaveEntry.TryLockTcs(processor, logical, tcsAddress, space, out int tcsPage))
         {
             return false;
         }

@@ -26,13 +26,8 @@ public readonly record struct ResumptionPoint(uint Cssa, ulong Gpr, ulong Xsave,
     public static bool TryDescribe(
         SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out ResumptionPoint point)
     {
-        ArgumentNullException.ThrowIfNull(processor);
-        ArgumentNullException.ThrowIfNull(logical);
-        ArgumentNullException.ThrowIfNull(space);
-
         point = default;
-        RegisterFile registers = new() { Rbx = tcsAddress };
-        if (logical.InEnclave || !EnclaveEntry.FindTcs(processor, in registers, space, out int tcsPage).IsSuccess)
+        if (!EnclaveEntry.TryLockTcs(processor, logical, tcsAddress, space, out int tcsPage))
         {
             return false;
         }
