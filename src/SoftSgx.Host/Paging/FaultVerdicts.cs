@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using SoftSgx.Host.Interop;
 using SoftSgx.Host.Signals;
 using static SoftSgx.Host.Interop.Native;
@@ -13,14 +14,23 @@ namespace SoftSgx.Host.Paging;
 /// </para>
 /// <para>
 /// The tracer's wait cannot be told to watch anything but children, and a signal that comes just before it waits is lost on it. So
-/// the pager repeats the signal as long as a verdict is left.
+/// the pager repeats the signal as long as a verdict is left, but not more often than a tracer can take: these signals queue, and one
+/// that finds the next at the end of its handler does nothing else.
+/// </para>
+/// <para>
+/// A thread has one verdict at most. It may fault again and again before its tracer comes to it, and what counts is the last time.
 /// </para>
 /// </remarks>
 internal sealed class FaultVerdicts
 {
+    /// <summary>While verdicts wait for a tracer, it is reminded of them this often.</summary>
+    internal const int NudgeMilliseconds = 2;
+
     private readonly Lock _lock = new();
     private readonly List<FaultVerdict> _waiting = [];
+    private readonly List<int> _woken = [];
     private readonly int _pid = Libc.GetPid();
+    private long _lastNudge;
     private long _stops;
     private volatile int _count;
 
@@ -35,25 +45,57 @@ internal sealed class FaultVerdicts
     /// <summary>Numbers a stop. By its tracer, before it handles the stop.</summary>
     internal long NextStop() => Interlocked.Increment(ref _stops);
 
-    /// <summary>A new verdict. By the pager.</summary>
+    /// <summary>A new verdict, in place of an older one on the same thread. By the pager.</summary>
     internal void Add(in FaultVerdict verdict)
     {
+        (SpacePaging space, int tid) = (verdict.Space, verdict.Tid);
         lock (_lock)
         {
+            if (space.IsOver)
+            {
+                return;
+            }
+            int index = _waiting.FindIndex(waiting => waiting.Tid == tid && waiting.Space == space);
+            if (index >= 0)
+            {
+                _waiting[index] = verdict;
+                return;
+            }
             _waiting.Add(verdict);
             _count = _waiting.Count;
         }
-        Wake(verdict.Space.Tracer);
+        Wake(space.Tracer);
     }
 
-    /// <summary>Interrupts the waits of those for whom there is a verdict.</summary>
-    internal void Nudge()
+    /// <summary>Forgets the verdicts on an address space that has ended: there are none on it from now on.</summary>
+    internal void End(SpacePaging space)
     {
         lock (_lock)
         {
+            space.IsOver = true;
+            _ = _waiting.RemoveAll(waiting => waiting.Space == space);
+            _count = _waiting.Count;
+        }
+    }
+
+    /// <summary>Interrupts the waits of those for whom there is a verdict, unless that was done a moment ago. By the pager.</summary>
+    internal void Nudge()
+    {
+        if (Stopwatch.GetElapsedTime(_lastNudge).TotalMilliseconds < NudgeMilliseconds)
+        {
+            return;
+        }
+        _lastNudge = Stopwatch.GetTimestamp();
+        lock (_lock)
+        {
+            _woken.Clear();
             foreach (FaultVerdict verdict in _waiting)
             {
-                Wake(verdict.Space.Tracer);
+                if (!_woken.Contains(verdict.Space.Tracer))
+                {
+                    _woken.Add(verdict.Space.Tracer);
+                    Wake(verdict.Space.Tracer);
+                }
             }
         }
     }

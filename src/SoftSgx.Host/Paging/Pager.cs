@@ -26,9 +26,6 @@ internal sealed unsafe class Pager : IDisposable
 
     private const int MaximumEvents = 16;
 
-    /// <summary>While verdicts wait for the tracer, it is reminded of them this often.</summary>
-    private const int NudgeMilliseconds = 2;
-
     /// <summary>
     /// A page that is missing to a thread although the enclave has it, so many times in a row: the program itself took it out of the file.
     /// </summary>
@@ -98,6 +95,7 @@ internal sealed unsafe class Pager : IDisposable
                 _ = Libc.Syscall(SYS_epoll_ctl, _epoll, EPOLL_CTL_DEL, space.Channel.Descriptor, 0);
             }
         }
+        _verdicts.End(space);
     }
 
     /// <summary>Ends the thread.</summary>
@@ -116,7 +114,7 @@ internal sealed unsafe class Pager : IDisposable
         Span<FaultMessage> messages = stackalloc FaultMessage[MaximumMessages];
         while (true)
         {
-            int timeout = _pending.Count > 0 ? 0 : _verdicts.Any ? NudgeMilliseconds : -1;
+            int timeout = _pending.Count > 0 ? 0 : _verdicts.Any ? FaultVerdicts.NudgeMilliseconds : -1;
             int count = (int)Libc.Syscall(SYS_epoll_pwait, _epoll, (nint)events, MaximumEvents, timeout, 0, sizeof(ulong));
             if (_verdicts.Any)
             {

@@ -208,8 +208,8 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>
-    /// The next stop after <see cref="TryRaise"/>, <see cref="RaiseInvalidOpcode"/> or <see cref="Raise"/>, whatever it is: the thread is back at
-    /// its access. The signal of the stop, which is the one raised if the access was reached, and otherwise comes first.
+    /// The next stop after <see cref="TryRaise"/>, <see cref="RaiseInvalidOpcode"/> or <see cref="Raise"/> that is not PTRACE_EVENT_STOP: the
+    /// thread is back at its access. The signal of the stop, which is the one raised if the access was reached, and otherwise comes first.
     /// </summary>
     /// <param name="thread">The thread.</param>
     /// <param name="status">Its stop.</param>

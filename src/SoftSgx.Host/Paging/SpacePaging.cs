@@ -22,6 +22,9 @@ internal sealed class SpacePaging : IDisposable
 
     internal EnclaveMappings Mappings { get; }
 
+    /// <summary>The address space has ended: nobody is left on whom there could be a verdict. <see cref="FaultVerdicts"/>' own.</summary>
+    internal bool IsOver { get; set; }
+
     /// <summary>By what the pager knows it.</summary>
     internal ulong PagerKey { get; set; }
 

@@ -330,7 +330,8 @@ internal sealed class Supervisor : IDisposable
     {
         while (_verdicts.TryTake(tracer.Tid, out FaultVerdict verdict))
         {
-            if (FindThread(verdict) is TracedThread thread)
+            // One that is raising a fault is past what the verdict was on; if not, it will fault again.
+            if (FindThread(verdict) is TracedThread { IsRaising: false } thread)
             {
                 thread.Verdict = verdict;
                 _ = PtraceCalls.Interrupt(thread.Tid); // fails if it is gone
@@ -374,7 +375,8 @@ internal sealed class Supervisor : IDisposable
             return;
         }
         int signal = status.StopSignal;
-        if (thread.IsRaising)
+        // Stops that are no signals come before signals, also before the one of a fault that has happened.
+        if (thread.IsRaising && status.Event != PTRACE_EVENT_STOP)
         {
             signal = _paging.EndRaise(thread, status, out bool isRaised);
             stop = new SignalStop(thread.Tid, signal); // it has other registers now
@@ -726,13 +728,16 @@ internal sealed class Supervisor : IDisposable
             }
             return;
         }
-        if (thread.Verdict is FaultVerdict verdict)
+        FaultVerdict? verdict = thread.Verdict;
+        thread.Verdict = null;
+        if (thread.IsRaising)
         {
-            thread.Verdict = null;
-            if (_paging.TryRaise(thread, verdict))
-            {
-                return;
-            }
+            _ = thread.Continue();
+            return;
+        }
+        if (verdict is FaultVerdict fault && _paging.TryRaise(thread, fault))
+        {
+            return;
         }
         AddressSpace space = thread.Space;
         ProgramMonitor.ForgetSegment(thread);

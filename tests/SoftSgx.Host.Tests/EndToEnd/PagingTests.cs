@@ -70,6 +70,10 @@ public sealed class PagingTests
     public void A_page_that_the_program_takes_out_of_the_file_itself_is_SIGBUS() =>
         Run("mistreat hole").Said("every word is right\nlost: faults 1\n");
 
+    [EndToEndFact]
+    public void Threads_that_take_their_pages_out_of_the_file_get_each_fault_where_it_is() =>
+        Run("lose 1000 4").Said("lost: some\n");
+
     [EndToEndTheory]
     [InlineData("the program")]
     [InlineData("the supervisor")]

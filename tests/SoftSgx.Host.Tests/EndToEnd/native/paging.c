@@ -368,6 +368,60 @@ static int mistreat(const char *how, uint64_t pages)
 	return 0;
 }
 
+/*
+ * Threads read pages that were taken out of the file. Each is SIGBUS there and
+ * nowhere else, unless it was or has been swapped out, and comes back.
+ */
+static _Thread_local volatile uint64_t lost_at;
+static unsigned int lost;
+
+static void on_lost(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	(void)context;
+	if ((uint64_t)info->si_addr != lost_at || info->si_code != BUS_ADRERR)
+		_exit(4);
+	__atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);
+	if (mmap((void *)(lost_at & ~4095ull), 4096, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		_exit(3);
+}
+
+static void *read_lost(void *argument)
+{
+	struct share *s = argument;
+	uint64_t i;
+
+	for (i = s->first; i < s->first + s->pages; i++) {
+		lost_at = heap + i * 4096 + i % 4096;
+		(void)*(volatile uint8_t *)lost_at;
+	}
+	return NULL;
+}
+
+static int lose(unsigned int threads, uint64_t pages)
+{
+	struct sigaction action = { .sa_sigaction = on_lost,
+				    .sa_flags = SA_SIGINFO };
+	struct share shares[MAX_THREADS];
+	unsigned int i;
+
+	sigaction(SIGBUS, &action, NULL);
+	walk(0, 0, pages, 2);
+	if (madvise((void *)heap, pages * 4096, MADV_REMOVE))
+		die("madvise");
+	for (i = 0; i < threads; i++) {
+		shares[i] = (struct share){ .first = i * (pages / threads),
+					    .pages = pages / threads };
+		if (pthread_create(&shares[i].id, NULL, read_lost, &shares[i]))
+			die("pthread_create");
+	}
+	for (i = 0; i < threads; i++)
+		pthread_join(shares[i].id, NULL);
+	printf("lost: %s\n", lost ? "some" : "none");
+	return 0;
+}
+
 static void show_ageing(const char *when)
 {
 	unsigned int descriptors, n = count_ageing(&descriptors);
@@ -469,6 +523,8 @@ int main(int argc, char **argv)
 		printf("every word is right\n");
 		return 0;
 	}
+	if (!strcmp(what, "lose"))
+		return lose(n, pages);
 	if (!strcmp(what, "threads")) {
 		walk_together(m, pages, n);
 		printf("every word is right\n");
