@@ -9,6 +9,7 @@
  * then (they are killed), "timeout" when it took longer than that.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -48,14 +49,15 @@ static void tell_name(pid_t pid)
 	fprintf(report, "left %s (%s)\n", name, state);
 }
 
-/* Does something to every descendant, children last. */
-static void descend(pid_t pid, void (*act)(pid_t))
+static void descend(pid_t pid, void (*act)(pid_t));
+
+static void descend_from_thread(pid_t pid, const char *tid, void (*act)(pid_t))
 {
 	char path[64];
 	FILE *f;
 	int child;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", pid, tid);
 	f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &child) == 1) {
 		descend(child, act);
@@ -63,6 +65,22 @@ static void descend(pid_t pid, void (*act)(pid_t))
 	}
 	if (f)
 		fclose(f);
+}
+
+/* Does something to every descendant, children last. */
+static void descend(pid_t pid, void (*act)(pid_t))
+{
+	struct dirent *entry;
+	char path[64];
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks)))
+		if (entry->d_name[0] != '.')
+			descend_from_thread(pid, entry->d_name, act);
+	if (tasks)
+		closedir(tasks);
 }
 
 static void kill_it(pid_t pid)
