@@ -12,7 +12,7 @@ internal static class Transitions
         NativePrograms.Build();
         string program = NativePrograms.PathOf("transitions");
         double[] call = new double[Rounds], vdso = new double[Rounds], direct = new double[Rounds], threads = new double[Rounds], signals = new double[Rounds];
-        double[] againstBare = new double[Rounds];
+        double[] againstBare = new double[Rounds], bareStop = new double[Rounds], withRegisters = new double[Rounds];
         for (int i = 0; i < Rounds; i++)
         {
             double bare = Figures(NativePrograms.PathOf("calls"))["call"];
@@ -23,8 +23,10 @@ internal static class Transitions
             againstBare[i] = figures["vdso"] / bare;
             threads[i] = Rate("64") / Rate("1");
             // On one processor: with a wake-up across processors for each stop, so many signals leave no time to compute.
-            signals[i] = Figures("taskset", "-c", "0", NativePrograms.SoftSgx, "run", program, "signals", SignalsPerSecond)["rounds"]
-                / Figures("taskset", "-c", "0", program, "outside", SignalsPerSecond)["rounds"];
+            double outside = OnOneProcessor(program, "outside", SignalsPerSecond);
+            signals[i] = OnOneProcessor(NativePrograms.SoftSgx, "run", program, "signals", SignalsPerSecond) / outside;
+            bareStop[i] = OnOneProcessor(NativePrograms.PathOf("signal_floor"), "stop", program, "outside", SignalsPerSecond) / outside;
+            withRegisters[i] = OnOneProcessor(NativePrograms.PathOf("signal_floor"), "registers", program, "outside", SignalsPerSecond) / outside;
         }
         Print("getppid of such a program", call, "ns");
         Print("ECALL by the vDSO / getppid", vdso, "(at most 2.0 required)");
@@ -32,7 +34,11 @@ internal static class Transitions
         Print("ECALL by a patched ENCLU / getppid", direct, "(at most 2.5 required)");
         Print("ECALL rate, 64 threads / one", threads, "(at least 1.8 required)");
         Print("the same core, 10,000 signals/s", signals, "(at least 0.9 of the same outside required)");
+        Print("  a bare stop for each, in C", bareStop, "");
+        Print("  and registers there and back", withRegisters, "");
     }
+
+    private static double OnOneProcessor(params string[] command) => Figures("taskset", ["-c", "0", .. command])["rounds"];
 
     private static double Rate(string threads) => Figures(NativePrograms.SoftSgx, "run", NativePrograms.PathOf("ecall_threads"), threads)["rate"];
 
