@@ -68,7 +68,7 @@ internal static class Native
     internal const int FPE_INTDIV = 1, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, ILL_ILLOPN = 2, TRAP_BRKPT = 1, TRAP_TRACE = 2, TRAP_PERF = 6;
     internal const int PERF_TYPE_BREAKPOINT = 5; // linux/perf_event.h
     internal const ulong SIG_DFL = 0, SIG_IGN = 1;
-    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_RESETHAND = 0x80000000;
+    internal const ulong SA_SIGINFO = 4, SA_RESTART = 0x10000000, SA_NODEFER = 0x40000000, SA_RESETHAND = 0x80000000;
 
     // linux/sched.h, linux/wait.h, linux/kcmp.h, linux/auxvec.h, sys/resource.h
     internal const int CLONE_VM = 0x100, CLONE_FILES = 0x400, CLOSE_RANGE_UNSHARE = 2;

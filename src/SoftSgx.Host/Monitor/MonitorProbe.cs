@@ -68,7 +68,7 @@ internal static class MonitorProbe
             regs.Eflags &= ~Rflags.TF;
             _ = PtraceCalls.SetRegs(thread.Tid, regs);
         }
-        _ = thread.ProbeSteps == 0 ? PtraceCalls.Cont(thread.Tid, 0) : PtraceCalls.SingleStep(thread.Tid);
+        _ = thread.ProbeSteps == 0 ? PtraceCalls.Cont(thread.Tid, 0) : PtraceCalls.SingleStep(thread.Tid, 0);
         return true;
     }
 }

@@ -14,8 +14,7 @@ namespace SoftSgx.Host.Paging;
 /// </para>
 /// <para>
 /// The tracer's wait cannot be told to watch anything but children, and a signal that comes just before it waits is lost on it. So
-/// the pager repeats the signal as long as a verdict is left, but not more often than a tracer can take: these signals queue, and one
-/// that finds the next at the end of its handler does nothing else.
+/// the pager repeats the signal as long as a verdict is left, but not more often than a tracer can take, or it would do nothing else.
 /// </para>
 /// <para>
 /// A thread has one verdict at most. It may fault again and again before its tracer comes to it, and what counts is the last time.

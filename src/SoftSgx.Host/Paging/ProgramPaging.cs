@@ -183,7 +183,7 @@ internal sealed class ProgramPaging
     }
 
     /// <summary>
-    /// Has the kernel force SIGSEGV, SIGBUS, SIGILL or SIGTRAP on a thread outside of enclaves, with the handler's view of registers and signal given. If
+    /// Has the kernel force SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGTRAP on a thread outside of enclaves, with the handler's view of registers and signal given. If
     /// another signal comes first the thread goes on without this one: it faults again.
     /// </summary>
     internal void Raise(TracedThread thread, UserRegs regs, in SigInfo info)
@@ -196,9 +196,11 @@ internal sealed class ProgramPaging
         {
             SIGILL => _image.Vdso.IllegalOffset,
             SIGTRAP => _image.Vdso.BreakpointOffset,
+            SIGFPE => _image.Vdso.DivideOffset,
             _ => _image.Vdso.ReadByteOffset,
         });
         regs.Eflags &= ~Rflags.TF;
+        regs.Rcx = 0;
         regs.Rdi = info.Signal == SIGBUS ? space.Paging?.Page?.Beyond(0) ?? NonCanonical : NonCanonical;
         regs.OrigRax = ulong.MaxValue;
         if (PtraceCalls.SetRegs(thread.Tid, regs))
@@ -221,7 +223,7 @@ internal sealed class ProgramPaging
         thread.IsRaising = false;
         isRaised = false;
         _ = PtraceCalls.SetRegs(thread.Tid, thread.RaisedRegs);
-        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL or SIGTRAP) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
+        if (status.Event != 0 || status.StopSignal is not (SIGBUS or SIGSEGV or SIGILL or SIGFPE or SIGTRAP) || !PtraceCalls.GetSigInfo(thread.Tid, out SigInfo info)
             || !info.IsSynchronousFault)
         {
             return status.StopSignal;

@@ -125,7 +125,8 @@ internal static unsafe class PtraceCalls
     /// <summary>Goes on until a signal, or to the next system call, which is not executed (PTRACE_SYSEMU).</summary>
     internal static bool ContWithoutCalls(int tid, int signal) => Libc.Syscall(SYS_ptrace, PTRACE_SYSEMU, tid, 0, signal) == 0;
 
-    internal static bool SingleStep(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_SINGLESTEP, tid, 0, 0) == 0;
+    /// <summary>Executes one instruction, or with a signal that has a handler none: it stops at the handler's first.</summary>
+    internal static bool SingleStep(int tid, int signal) => Libc.Syscall(SYS_ptrace, PTRACE_SINGLESTEP, tid, 0, signal) == 0;
 
     internal static bool ContToSyscall(int tid) => Libc.Syscall(SYS_ptrace, PTRACE_SYSCALL, tid, 0, 0) == 0;
 

@@ -11,7 +11,7 @@ namespace SoftSgx.Host.Signals;
 /// <summary>A signal that the kernel forced upon a thread for an event that on a machine with SGX raises none.</summary>
 /// <remarks>
 /// To force a blocked or ignored signal the kernel first makes its disposition SIG_DFL and unblocks it, and suppressing the signal
-/// does not bring that back. Inside an enclave the mask is known, since nothing changed it after the entry. Outside (a program that
+/// does not bring that back. Inside an enclave none is blocked (<see cref="TracedThread.UnblockInside"/>). Outside (a program that
 /// executes ENCLU itself, or CPUID) the disposition betrays it: if the program has a handler and the kernel knows of none, the
 /// signal was blocked. Of a signal with the default disposition that cannot be told; it stays unblocked, and a fault that would
 /// have killed the program still does.
@@ -19,13 +19,13 @@ namespace SoftSgx.Host.Signals;
 internal readonly record struct ForcedSignal
 {
     private readonly int _signal;
-    private readonly bool _maskIsKnown;
+    private readonly bool _isInside;
     private readonly bool _isCall;
 
-    private ForcedSignal(int signal, bool maskIsKnown)
+    private ForcedSignal(int signal, bool isInside)
     {
         _signal = signal;
-        _maskIsKnown = maskIsKnown;
+        _isInside = isInside;
         _isCall = false;
     }
 
@@ -66,6 +66,10 @@ internal readonly record struct ForcedSignal
     /// </summary>
     internal bool CanBecome(TracedThread thread, int signal)
     {
+        if (_isInside && (thread.MaskAtEntry & LaunchEnvironment.SignalBit(_signal)) != 0)
+        {
+            return false; // it was not forced as a blocked signal is
+        }
         if (_signal == 0 || _signal == signal)
         {
             return !_isCall;
@@ -79,10 +83,10 @@ internal readonly record struct ForcedSignal
     {
         ulong bit = LaunchEnvironment.SignalBit(_signal);
         ulong handler = thread.Dispositions[_signal].Handler;
-        bool wasReset = _maskIsKnown
-            ? handler == SIG_IGN || (handler != SIG_DFL && (thread.MaskAtEntry & bit) != 0)
+        bool wasReset = _isInside
+            ? handler == SIG_IGN
             : handler != SIG_DFL && (ProcStatus.Mask(thread.Tid.ToString(CultureInfo.InvariantCulture), handler == SIG_IGN ? "SigIgn" : "SigCgt") & bit) == 0;
-        wasBlocked = _maskIsKnown ? (thread.MaskAtEntry & bit) != 0 : wasReset && handler != SIG_IGN;
+        wasBlocked = !_isInside && wasReset && handler != SIG_IGN;
         return wasReset;
     }
 

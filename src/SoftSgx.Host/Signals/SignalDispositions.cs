@@ -41,6 +41,18 @@ internal sealed class SignalDispositions
         }
     }
 
+    /// <summary>True if a signal has a handler, while which runs another signal is blocked.</summary>
+    internal bool HandlerBlocks(int signal, int blocked)
+    {
+        if (!IsKept(signal))
+        {
+            return false;
+        }
+        ref KernelSigAction action = ref _actions[signal];
+        return action.Handler > SIG_IGN
+            && ((action.Mask >> (blocked - 1) & 1) != 0 || (signal == blocked && (action.Flags & SA_NODEFER) == 0));
+    }
+
     /// <summary>The copy that a process gets by fork.</summary>
     internal SignalDispositions Copy()
     {

@@ -37,7 +37,7 @@ internal sealed unsafe class SignalForwarder
     private static readonly int[] s_forwarded =
     [
         SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGTSTP, SIGWINCH,
-        SIGSTKFLT, SIGURG, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+        SIGURG, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
     ];
 
     /// <summary>void handler(int signal): adds one to a counter.</summary>

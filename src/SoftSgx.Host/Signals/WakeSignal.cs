@@ -6,8 +6,11 @@ namespace SoftSgx.Host.Signals;
 /// <summary>A signal that does nothing but interrupt a system call of the thread that it is sent to.</summary>
 internal static class WakeSignal
 {
-    /// <summary>A real-time signal that neither the C library nor the runtime uses, which take the first ones.</summary>
-    internal const int Number = SIGRTMAX - 3;
+    /// <summary>
+    /// Nobody else's: no processor that Linux runs on raises it. A real-time signal would queue, up to a limit that all processes of the user
+    /// share, beyond which it is not sent (RLIMIT_SIGPENDING, getrlimit(2)).
+    /// </summary>
+    internal const int Number = SIGSTKFLT;
 
     /// <summary>The handler: <c>ret</c>.</summary>
     private static ReadOnlySpan<byte> Handler => [0xC3];

@@ -6,6 +6,7 @@ using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Paging;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Spawn;
 using SoftSgx.Host.Statistics;
 using SoftSgx.Host.Tracing;
 using SoftSgx.Host.Vdso;
@@ -130,6 +131,11 @@ internal sealed class EnclaveTransitions
     internal void OnSignalInside(TracedThread thread, ref UserRegs regs, ref SigInfo info)
     {
         bool isException = info.IsSynchronousFault || info.IsPerfBreakpoint;
+        if (!isException && (thread.MaskAtEntry & LaunchEnvironment.SignalBit(info.Signal)) != 0)
+        {
+            thread.HoldInside(info.Signal);
+            return;
+        }
         ForcedSignal forced = info.IsSynchronousFault ? ForcedSignal.At(thread, info.Signal) : ForcedSignal.None;
         Fault fault = default;
         if (isException)
@@ -234,17 +240,13 @@ internal sealed class EnclaveTransitions
         _isolation?.Update(thread.Space);
         if (wasInside && !thread.Processor.InEnclave)
         {
+            thread.BlockOutside();
             _monitor?.Publish(thread, thread.Processor.TcsAddress);
         }
         if (!wasInside && thread.Processor.InEnclave)
         {
-            // Inside, no system call can change the mask: a signal forced there is undone to what is in force now.
             forced = forced.Undo(thread, _image, ref regs);
-            if (PtraceCalls.GetSigMask(thread.Tid, out ulong mask))
-            {
-                thread.MaskAtEntry = mask;
-                thread.MayEnterDirectly = (mask & SignalDispositions.KeptSignals) == 0;
-            }
+            thread.UnblockInside();
         }
         if (needsXsave && !PtraceCalls.SetXState(thread.Tid, xsave))
         {
@@ -342,6 +344,7 @@ internal sealed class EnclaveTransitions
             new ExitEvent(isException, fault.Vector, software, fault.ErrorCode, isWhole ? info.Address : fault.Address));
         regs.CopyFrom(file);
         thread.Inside = null;
+        thread.BlockOutside();
         _isolation?.Update(thread.Space);
         _monitor?.Publish(thread, thread.Processor.TcsAddress);
         if (!isInitial && !(isLegacy ? PtraceCalls.SetFpRegs(thread.Tid, xsave) : PtraceCalls.SetXState(thread.Tid, xsave)))

@@ -369,6 +369,10 @@ internal sealed class Supervisor : IDisposable
         {
             return;
         }
+        if (thread.IsEnteringHandler && thread.EnterHandler(status))
+        {
+            return;
+        }
         SignalStop stop = new(thread.Tid, status.StopSignal);
         if (_monitor is not null && _monitor.OnStop(thread, status, ref stop))
         {

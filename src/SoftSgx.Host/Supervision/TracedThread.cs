@@ -1,9 +1,13 @@
+using System.Numerics;
 using SoftSgx.Host.Enclaves;
+using SoftSgx.Host.Interop;
 using SoftSgx.Host.Monitor;
 using SoftSgx.Host.Ptrace;
 using SoftSgx.Host.Signals;
+using SoftSgx.Host.Spawn;
 using SoftSgx.Kernel;
 using SoftSgx.Processor;
+using static SoftSgx.Host.Interop.Native;
 
 namespace SoftSgx.Host.Supervision;
 
@@ -45,8 +49,24 @@ internal sealed class TracedThread
         }
     }
 
-    /// <summary>The signals of faults that were blocked at the last entry into an enclave: inside, nothing but us can change that.</summary>
+    /// <summary>
+    /// The signals of faults that were blocked at the last entry into an enclave: inside, nothing but us can change that, and nobody asks.
+    /// So there they are not blocked (<see cref="UnblockInside"/>): a fault there is no signal on a machine with SGX before it has become an exit, and
+    /// the kernel, when it forces a blocked signal, takes the handler away from all threads.
+    /// </summary>
     internal ulong MaskAtEntry { get; set; }
+
+    /// <summary>Those of them that were sent to the thread inside: pending, if the kernel could tell them from faults then.</summary>
+    private ulong _heldInside;
+
+    /// <summary>
+    /// It stops at the first instruction of a handler, for SIGILL not to be blocked there. An ENCLU in it that traps would be a blocked signal,
+    /// whose handler the kernel takes away from all threads, and a SIGILL of another thread would be the end of the process.
+    /// </summary>
+    internal bool IsEnteringHandler { get; private set; }
+
+    /// <summary><see cref="MayEnterDirectly"/> before the signal.</summary>
+    private bool _couldEnterDirectly;
 
     /// <summary>The descriptors of its process that filters watch.</summary>
     internal WatchedDescriptors Watched { get; init; } = new();
@@ -128,12 +148,69 @@ internal sealed class TracedThread
     /// <summary>Instruction and page of the fault that was answered last by giving the page a wider protection.</summary>
     internal (ulong Rip, ulong Page) Widened { get; set; }
 
+    /// <summary>The thread has entered an enclave: the signals of faults are not blocked there.</summary>
+    internal void UnblockInside()
+    {
+        if (!PtraceCalls.GetSigMask(Tid, out ulong mask))
+        {
+            return;
+        }
+        MaskAtEntry = mask & SignalDispositions.KeptSignals;
+        MayEnterDirectly = MaskAtEntry == 0;
+        if (MaskAtEntry != 0)
+        {
+            _ = PtraceCalls.SetSigMask(Tid, mask & ~MaskAtEntry);
+        }
+    }
+
+    /// <summary>The thread has left an enclave, by whatever way.</summary>
+    internal void BlockOutside()
+    {
+        if (MaskAtEntry == 0 || !PtraceCalls.GetSigMask(Tid, out ulong mask))
+        {
+            return;
+        }
+        _ = PtraceCalls.SetSigMask(Tid, mask | MaskAtEntry);
+        for (; _heldInside != 0; _heldInside &= _heldInside - 1)
+        {
+            _ = Libc.Syscall(SYS_tkill, Tid, BitOperations.TrailingZeroCount(_heldInside) + 1);
+        }
+    }
+
+    /// <summary>
+    /// A signal that the program has blocked was sent to the thread inside: it is pending from the exit on. (A fault whose signal is pending
+    /// already could not be told from it.)
+    /// </summary>
+    internal void HoldInside(int signal)
+    {
+        _heldInside |= LaunchEnvironment.SignalBit(signal);
+        _ = Resume(0);
+    }
+
+    /// <summary>The first stop after a signal was delivered: true if it goes on in the handler.</summary>
+    internal bool EnterHandler(WaitStatus status)
+    {
+        bool isStep = IsEnteringHandler && status is { Event: 0, IsSyscallStop: false, StopSignal: SIGTRAP };
+        IsEnteringHandler = false;
+        if (isStep && PtraceCalls.GetSigMask(Tid, out ulong mask))
+        {
+            mask &= ~LaunchEnvironment.SignalBit(SIGILL);
+            if (_couldEnterDirectly && (mask & SignalDispositions.KeptSignals) == 0)
+            {
+                MayEnterDirectly = true; // and when the handler returns, as before
+            }
+            _ = PtraceCalls.SetSigMask(Tid, mask) && Resume(0);
+        }
+        return isStep;
+    }
+
     /// <summary>
     /// Lets the thread go on, with a signal or none. Inside an enclave there are no system calls: one that is tried stops the thread
     /// and is not executed.
     /// </summary>
     internal bool Continue(int signal = 0)
     {
+        _couldEnterDirectly = MayEnterDirectly;
         if (signal != 0)
         {
             MayEnterDirectly = false;
@@ -144,6 +221,7 @@ internal sealed class TracedThread
     /// <summary>Lets the thread go on with a signal, from where an asynchronous exit led: with these registers it will ask for ERESUME.</summary>
     internal bool DeliverAtExit(int signal, ulong rsp, ulong tcs)
     {
+        _couldEnterDirectly = MayEnterDirectly;
         if (MayEnterDirectly)
         {
             MayEnterDirectly = false;
@@ -163,6 +241,7 @@ internal sealed class TracedThread
 
     private bool Go(int signal)
     {
+        IsEnteringHandler = Space is { Threads: > 1, Enclaves.Count: > 0 } && Dispositions.HandlerBlocks(signal, SIGILL);
         Dispositions.OnDelivered(signal);
         bool isKept = KeptBy?.TryKeep(this) ?? false;
         bool goes = Resume(signal);
@@ -185,9 +264,9 @@ internal sealed class TracedThread
             }
             record.Tcs = mayResume ? ThreadRecord.Interrupted : Processor.InEnclave || !MayEnterDirectly ? ThreadRecord.Occupied : 0;
         }
-        if (ProbeSteps != 0 && signal == 0)
+        if (IsEnteringHandler || (ProbeSteps != 0 && signal == 0))
         {
-            return PtraceCalls.SingleStep(Tid);
+            return PtraceCalls.SingleStep(Tid, signal);
         }
         return Processor.InEnclave && !Space.TrapsCallsOf(Inside) ? PtraceCalls.ContWithoutCalls(Tid, signal) : PtraceCalls.Cont(Tid, signal);
     }

@@ -111,6 +111,9 @@ public sealed class VdsoImage
     /// <summary>Offset of an INT3.</summary>
     public int BreakpointOffset { get; private init; }
 
+    /// <summary>Offset of a division by ECX.</summary>
+    public int DivideOffset { get; private init; }
+
     /// <summary>Offset of code that waits for a tracer.</summary>
     public int WaitOffset { get; private init; }
 
@@ -231,6 +234,7 @@ public sealed class VdsoImage
             ReadByteOffset = text.Offset + pagingInText + paging.ReadOffset,
             IllegalOffset = text.Offset + pagingInText + paging.IllegalOffset,
             BreakpointOffset = text.Offset + pagingInText + paging.BreakpointOffset,
+            DivideOffset = text.Offset + pagingInText + paging.DivideOffset,
             WaitOffset = text.Offset + pagingInText + paging.WaitOffset,
             WriteByteOffset = text.Offset + pagingInText + paging.WriteOffset,
             DataOffset = data.Offset,

@@ -28,13 +28,14 @@ internal sealed class VdsoPaging
     /// <summary>Instructions that take 3 to 50 ns each.</summary>
     private const int Pauses = 1 << 26;
 
-    private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint, int wait)
+    private VdsoPaging(byte[] code, int read, int write, int illegal, int breakpoint, int divide, int wait)
     {
         Code = code;
         ReadOffset = read;
         WriteOffset = write;
         IllegalOffset = illegal;
         BreakpointOffset = breakpoint;
+        DivideOffset = divide;
         WaitOffset = wait;
     }
 
@@ -53,6 +54,9 @@ internal sealed class VdsoPaging
     /// <summary>INT3.</summary>
     public int BreakpointOffset { get; }
 
+    /// <summary>Divides by ECX, which is to be zero.</summary>
+    public int DivideOffset { get; }
+
     /// <summary>
     /// Waits for a tracer without a system call. If none comes for a second or so of processor time, the supervisor was killed, and #UD ends
     /// the process as PTRACE_O_EXITKILL would have.
@@ -63,7 +67,7 @@ internal sealed class VdsoPaging
     {
         Assembler a = new(64);
         Label ageing = a.CreateLabel(), loop = a.CreateLabel(), work = a.CreateLabel(), next = a.CreateLabel(), done = a.CreateLabel();
-        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel(), breakpoint = a.CreateLabel();
+        Label end = a.CreateLabel(), protect = a.CreateLabel(), call = a.CreateLabel(), read = a.CreateLabel(), write = a.CreateLabel(), illegal = a.CreateLabel(), breakpoint = a.CreateLabel(), divide = a.CreateLabel();
         Label wait = a.CreateLabel(), again = a.CreateLabel();
 
         // The descriptors are shared up to close_range below, which gives the ageing process a table of its own, empty at once: it
@@ -154,6 +158,8 @@ internal sealed class VdsoPaging
         a.ud2();
         a.Label(ref breakpoint);
         a.int3();
+        a.Label(ref divide);
+        a.div(ecx);
         a.Label(ref wait);
         a.mov(ecx, Pauses);
         a.Label(ref again);
@@ -166,6 +172,6 @@ internal sealed class VdsoPaging
         AssemblerResult result = a.Assemble(new StreamCodeWriter(code), 0, BlockEncoderOptions.ReturnNewInstructionOffsets);
         return new VdsoPaging(
             code.ToArray(), (int)result.GetLabelRIP(read), (int)result.GetLabelRIP(write), (int)result.GetLabelRIP(illegal), (int)result.GetLabelRIP(breakpoint),
-            (int)result.GetLabelRIP(wait));
+            (int)result.GetLabelRIP(divide), (int)result.GetLabelRIP(wait));
     }
 }

@@ -28,6 +28,15 @@ public sealed class EnclaveTests
         Machine.Supervised([Machine.BuildWithEnclave("enclaves"), .. what.Split(' ')]).Said(output);
 
     [EndToEndTheory]
+    [InlineData("illegal 4", "all came back\n")]
+    [InlineData("blocked", "blocked 1 1 0, pending 1 1 0\n")]
+    public void Signals_of_faults_stay_the_program_s_own_without_the_fast_path_and_with_it(string what, string output)
+    {
+        Machine.Run([Machine.Softsgx, "run", Machine.BuildWithEnclave("enclaves"), .. what.Split(' ')]).Said(output);
+        Machine.Run([Machine.Softsgx, "run", "--exact", Machine.BuildWithEnclave("enclaves"), .. what.Split(' ')]).Said(output);
+    }
+
+    [EndToEndTheory]
     [InlineData("in-a-row 200", "200 enclaves\n")]
     [InlineData("exhaust", "some were built 1, then: Cannot allocate memory\nafter closing all: 0\n")]
     public void A_small_EPC_comes_back(string what, string output) =>

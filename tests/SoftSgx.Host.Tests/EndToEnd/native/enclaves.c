@@ -167,6 +167,117 @@ static int many_threads(int n)
 	return 0;
 }
 
+/*
+ * Threads whose handler of SIGILL calls the enclave: an ENCLU there is a SIGILL
+ * while SIGILL is blocked, of which the other threads must not notice anything.
+ */
+static _Thread_local long own_thread;
+
+/* CALL_ADD by an ENCLU of the program's own. */
+static void call_directly(struct enclave *e, unsigned int thread)
+{
+	uint64_t number = CALL_ADD, argument = 41;
+
+	asm volatile("push %%rbp\n\t"
+		     "lea 1f(%%rip), %%rcx\n\t"
+		     "mov $2, %%eax\n\t"
+		     "enclu\n\t"
+		     "jmp 2f\n"
+		     "1:\tenclu\n"
+		     "2:\tpop %%rbp"
+		     : "+D"(number), "+S"(argument)
+		     : "b"(e->tcs[thread])
+		     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12",
+		       "r13", "r14", "r15", "cc", "memory");
+	if (number != 42)
+		die("a direct ECALL");
+}
+
+static void on_illegal(int number, siginfo_t *info, void *context)
+{
+	const int ud2_length = 2;
+
+	(void)number;
+	(void)info;
+	call_directly(&enclave, own_thread);
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += ud2_length;
+}
+
+static void *do_illegal(void *thread)
+{
+	sigset_t blocked;
+	int i;
+
+	own_thread = (long)thread;
+	for (i = 0; i < 100; i++) {
+		call(&enclave, own_thread);
+		asm volatile("ud2" : : : "memory");
+	}
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	if (sigismember(&blocked, SIGILL))
+		printf("SIGILL stayed blocked\n");
+	return NULL;
+}
+
+static int illegal(int n)
+{
+	struct sigaction action = { .sa_sigaction = on_illegal,
+				    .sa_flags = SA_SIGINFO };
+	pthread_t *thread = calloc(n, sizeof(*thread));
+	long i;
+
+	build(&enclave, n);
+	sigaction(SIGILL, &action, NULL);
+	for (i = 0; i < n; i++)
+		if (pthread_create(&thread[i], NULL, do_illegal, (void *)i))
+			die("pthread_create");
+	for (i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+	printf("all came back\n");
+	return 0;
+}
+
+/*
+ * Signals of faults that are blocked at an entry: sent to the thread inside they
+ * stay pending, and outside they are blocked as before.
+ */
+static void *hold_blocked(void *thread)
+{
+	sigset_t faults, blocked, pending;
+
+	sigemptyset(&faults);
+	sigaddset(&faults, SIGILL);
+	sigaddset(&faults, SIGSEGV);
+	pthread_sigmask(SIG_BLOCK, &faults, NULL);
+	if (enclave_ecall(&enclave, (long)thread, CALL_HOLD,
+			  (void *)&held[(long)thread], &(uint64_t){ 0 }))
+		die("ECALL");
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	sigpending(&pending);
+	printf("blocked %d %d %d, pending %d %d %d\n",
+	       sigismember(&blocked, SIGILL), sigismember(&blocked, SIGSEGV),
+	       sigismember(&blocked, SIGFPE), sigismember(&pending, SIGILL),
+	       sigismember(&pending, SIGSEGV), sigismember(&pending, SIGFPE));
+	return NULL;
+}
+
+static int blocked(void)
+{
+	pthread_t thread;
+
+	build(&enclave, 2);
+	pthread_create(&thread, NULL, hold_blocked, (void *)1);
+	while (!held[1])
+		sched_yield();
+	pthread_kill(thread, SIGILL);
+	pthread_kill(thread, SIGILL);
+	pthread_kill(thread, SIGSEGV);
+	call(&enclave, 0);
+	held[1] = 2;
+	pthread_join(thread, NULL);
+	return 0;
+}
+
 /* More enclaves in a row than fit at once: the last of each must be released. */
 static int in_a_row(int n)
 {
@@ -504,6 +615,10 @@ int main(int argc, char **argv)
 		return die_inside(value);
 	if (!strcmp(what, "threads"))
 		return many_threads(atoi(value));
+	if (!strcmp(what, "illegal"))
+		return illegal(atoi(value));
+	if (!strcmp(what, "blocked"))
+		return blocked();
 	if (!strcmp(what, "in-a-row"))
 		return in_a_row(atoi(value));
 	if (!strcmp(what, "exhaust"))
