@@ -50,13 +50,12 @@ internal sealed class TracedThread
     }
 
     /// <summary>
-    /// The signals of faults that were blocked at the last entry into an enclave: inside, nothing but us can change that, and nobody asks.
-    /// So there they are not blocked (<see cref="UnblockInside"/>): a fault there is no signal on a machine with SGX before it has become an exit, and
-    /// the kernel, when it forces a blocked signal, takes the handler away from all threads.
+    /// The signals of faults that were blocked at the last entry into an enclave. Inside they are not: no code there can ask, and a fault becomes
+    /// a signal after the exit only, but the kernel, when it forces a blocked signal, takes the handler away from all threads.
     /// </summary>
     internal ulong MaskAtEntry { get; set; }
 
-    /// <summary>Those of them that were sent to the thread inside: pending, if the kernel could tell them from faults then.</summary>
+    /// <summary>Those of them that were sent to the thread while it was inside.</summary>
     private ulong _heldInside;
 
     /// <summary>
