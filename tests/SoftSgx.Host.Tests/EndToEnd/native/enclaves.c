@@ -152,14 +152,15 @@ static void *call_often(void *thread)
 	return NULL;
 }
 
-static int many_threads(int n)
+/* As many threads in an enclave of their own. */
+static int in_threads(int n, void *(*what)(void *))
 {
 	pthread_t *thread = calloc(n, sizeof(*thread));
 	long i;
 
 	build(&enclave, n);
 	for (i = 0; i < n; i++)
-		if (pthread_create(&thread[i], NULL, call_often, (void *)i))
+		if (pthread_create(&thread[i], NULL, what, (void *)i))
 			die("pthread_create");
 	for (i = 0; i < n; i++)
 		pthread_join(thread[i], NULL);
@@ -223,18 +224,9 @@ static int illegal(int n)
 {
 	struct sigaction action = { .sa_sigaction = on_illegal,
 				    .sa_flags = SA_SIGINFO };
-	pthread_t *thread = calloc(n, sizeof(*thread));
-	long i;
 
-	build(&enclave, n);
 	sigaction(SIGILL, &action, NULL);
-	for (i = 0; i < n; i++)
-		if (pthread_create(&thread[i], NULL, do_illegal, (void *)i))
-			die("pthread_create");
-	for (i = 0; i < n; i++)
-		pthread_join(thread[i], NULL);
-	printf("all came back\n");
-	return 0;
+	return in_threads(n, do_illegal);
 }
 
 /*
@@ -614,7 +606,7 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "die"))
 		return die_inside(value);
 	if (!strcmp(what, "threads"))
-		return many_threads(atoi(value));
+		return in_threads(atoi(value), call_often);
 	if (!strcmp(what, "illegal"))
 		return illegal(atoi(value));
 	if (!strcmp(what, "blocked"))
