@@ -45,7 +45,7 @@ internal sealed partial class InterfaceModel
         {
             return Limits.TouchBeyondMaximum(enclave, page);
         }
-        if ((Load(mapping, address) ?? Limits.TouchFromOutside(mapping.Enclave, mapping.Enclave.PageAt(address)!, isWrite)) is string fault)
+        if ((Load(mapping, address) ?? Limits.TouchFromOutside(mapping, mapping.Enclave.PageAt(address)!, isWrite)) is string fault)
         {
             return fault;
         }
@@ -64,7 +64,9 @@ internal sealed partial class InterfaceModel
     private string? Access(EnclaveState enclave, ulong address, ulong access, ref bool isUnknown)
     {
         ulong error = 4 | (access == PROT_WRITE ? 2ul : 0) | (access == PROT_EXEC ? 0x10ul : 0);
-        if (Process.MappingAt(address) is not Mapping mapping || !Allows(mapping.Protection, access))
+        // The kernel asks the driver for a page that an instruction is to be fetched from, and looks whether it may be executed when it is there
+        // (access_error in arch/x86/mm/fault.c).
+        if (Process.MappingAt(address) is not Mapping mapping || !Allows(mapping.Protection, access == PROT_EXEC ? PROT_READ : access))
         {
             return PageFault(error, address);
         }
@@ -73,12 +75,12 @@ internal sealed partial class InterfaceModel
             isUnknown = true;
             return null;
         }
-        if (Load(mapping, address) is not null)
+        if (Load(mapping, address) is not null || !Allows(mapping.Protection, access))
         {
             return PageFault(error, address);
         }
         PageState page = enclave.PageAt(address)!;
-        return page.IsAccessible && Limits.Allows(page, access) ? null : PageFault(0x8001 | error, address);
+        return page.IsAccessible && Limits.Allows(mapping, page, access) ? null : PageFault(0x8001 | error, address);
     }
 
     /// <summary>Of page table entries: what can be written or executed can be read.</summary>

@@ -7,11 +7,14 @@ internal static class Limits
     /// Outside accesses reach enclave memory, as far as the enclave itself could; on hardware they read ones and change nothing, and
     /// never fault. Null: no fault.
     /// </summary>
-    internal static string? TouchFromOutside(EnclaveState enclave, PageState page, bool isWrite)
-        => !page.IsAccessible || (enclave.IsInitialized && !Allows(page, isWrite ? 2ul : 1ul)) ? "SIGSEGV" : null;
+    internal static string? TouchFromOutside(Mapping mapping, PageState page, bool isWrite)
+        => !page.IsAccessible || (mapping.Enclave.IsInitialized && !Allows(mapping, page, isWrite ? 2ul : 1ul)) ? "SIGSEGV" : null;
 
-    /// <summary>The EPCM allows an access; a page that may only be executed can be read too, as page tables cannot say that.</summary>
-    internal static bool Allows(PageState page, ulong access) => (page.Permissions & (access == 1 ? 5ul : access)) != 0;
+    /// <summary>
+    /// Mapping and EPCM allow an access; what both allow to be executed can be read too, as page tables cannot say that it may not.
+    /// </summary>
+    internal static bool Allows(Mapping mapping, PageState page, ulong access)
+        => (mapping.Protection & page.Permissions & (access == 1 ? 5ul : access)) != 0;
 
     /// <summary>
     /// A mapping that is older than a page and asks for more than that may have is SIGBUS with Linux. Null: it depends on whether the page
