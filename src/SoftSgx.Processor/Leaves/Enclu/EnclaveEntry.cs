@@ -104,19 +104,49 @@ internal static class EnclaveEntry
         return LeafResult.Ok;
     }
 
+    /// <summary>What an entry by a TCS would do, of which all is checked that EENTER and ERESUME have in common.</summary>
+    public delegate bool Description<T>(
+        SgxProcessor processor, LogicalProcessor logical, ILinearAddressSpace space, int secsPage, in Secs secs, in Tcs tcs, out T description);
+
     /// <summary>
-    /// The page of a TCS, locked shared, for a logical processor outside of enclaves that asks what entering by it would do; false if
-    /// there is none.
+    /// Describes what entering by a TCS would do, for a logical processor outside of enclaves that asks; false if that would fault.
+    /// Changes nothing.
     /// </summary>
-    public static bool TryLockTcs(SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out int tcsPage)
+    public static bool TryDescribe<T>(
+        SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, Description<T> describe, out T description)
+        where T : struct
     {
         ArgumentNullException.ThrowIfNull(processor);
         ArgumentNullException.ThrowIfNull(logical);
         ArgumentNullException.ThrowIfNull(space);
 
-        tcsPage = -1;
+        description = default;
         RegisterFile registers = new() { Rbx = tcsAddress };
-        return !logical.InEnclave && FindTcs(processor, in registers, space, out tcsPage).IsSuccess;
+        if (logical.InEnclave || !FindTcs(processor, in registers, space, out int tcsPage).IsSuccess)
+        {
+            return false;
+        }
+
+        try
+        {
+            int secsPage = processor.Epcm.EnclaveSecs(tcsPage);
+            ref readonly Tcs tcs = ref processor.TcsOf(tcsPage);
+            ref readonly Secs secs = ref processor.SecsOf(secsPage);
+            if (tcs.State == Tcs.Inactive
+                && IsAligned(in tcs)
+                && IsEnterable(processor.Configuration, in secs, in tcs)
+                && describe(processor, logical, space, secsPage, in secs, in tcs, out T described))
+            {
+                description = described;
+                return true;
+            }
+
+            return false;
+        }
+        finally
+        {
+            processor.Epcm.UnlockShared(tcsPage);
+        }
     }
 
     /// <summary>Takes a TCS that nobody is using. The Interlocked exchange makes two entries by one TCS exclude each other.</summary>

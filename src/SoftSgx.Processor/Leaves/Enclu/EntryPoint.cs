@@ -23,48 +23,21 @@ public readonly record struct EntryPoint(ulong Target, ulong FsBase, ulong GsBas
     /// </returns>
     public static bool TryDescribe(
         SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out EntryPoint entry)
-    {
-        entry = default;
-        if (!EnclaveEntry.TryLockTcs(processor, logical, tcsAddress, space, out int tcsPage))
-        {
-            return false;
-        }
+        => EnclaveEntry.TryDescribe(processor, logical, tcsAddress, space, Describe, out entry);
 
-        try
-        {
-            return TryDescribe(processor, logical, tcsPage, space, ref entry);
-        }
-        finally
-        {
-            processor.Epcm.UnlockShared(tcsPage);
-        }
-    }
-
-    private static bool TryDescribe(
-        SgxProcessor processor, LogicalProcessor logical, int tcsPage, ILinearAddressSpace space, ref EntryPoint entry)
+    private static bool Describe(
+        SgxProcessor processor, LogicalProcessor logical, ILinearAddressSpace space, int secsPage, in Secs secs, in Tcs tcs, out EntryPoint entry)
     {
-        int secsPage = processor.Epcm.EnclaveSecs(tcsPage);
-        ref readonly Tcs tcs = ref processor.TcsOf(tcsPage);
-        ref readonly Secs secs = ref processor.SecsOf(secsPage);
         uint cssa = tcs.CSsa;
         ulong frameEnd = secs.BaseAddress + tcs.OSsa + ((ulong)secs.SsaFrameSize * PageSize * (cssa + 1UL));
-        EntryPoint described = new(
+        entry = new EntryPoint(
             secs.BaseAddress + tcs.OEntry, secs.BaseAddress + tcs.OFsBase, secs.BaseAddress + tcs.OGsBase, cssa, frameEnd - GprSgx.Size);
-        if (tcs.State != Tcs.Inactive
-            || (tcs.Flags & TcsFlags.DBGOPTIN) != 0
-            || !EnclaveEntry.IsAligned(in tcs)
-            || !EnclaveEntry.IsEnterable(processor.Configuration, in secs, in tcs)
-            || cssa >= tcs.NSsa
-            || !EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa, out _).IsSuccess
-            || !Canonical.IsCanonical(described.Target)
-            || !Canonical.IsCanonical(described.FsBase)
-            || !Canonical.IsCanonical(described.GsBase))
-        {
-            return false;
-        }
-
-        entry = described;
-        return true;
+        return (tcs.Flags & TcsFlags.DBGOPTIN) == 0
+            && cssa < tcs.NSsa
+            && EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa, out _).IsSuccess
+            && Canonical.IsCanonical(entry.Target)
+            && Canonical.IsCanonical(entry.FsBase)
+            && Canonical.IsCanonical(entry.GsBase);
     }
 
     private const int PageSize = 4096;

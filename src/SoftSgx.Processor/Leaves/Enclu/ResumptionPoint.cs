@@ -25,43 +25,17 @@ public readonly record struct ResumptionPoint(uint Cssa, ulong Gpr, ulong Xsave,
     /// </returns>
     public static bool TryDescribe(
         SgxProcessor processor, LogicalProcessor logical, ulong tcsAddress, ILinearAddressSpace space, out ResumptionPoint point)
+        => EnclaveEntry.TryDescribe(processor, logical, tcsAddress, space, Describe, out point);
+
+    private static bool Describe(
+        SgxProcessor processor, LogicalProcessor logical, ILinearAddressSpace space, int secsPage, in Secs secs, in Tcs tcs, out ResumptionPoint point)
     {
-        point = default;
-        if (!EnclaveEntry.TryLockTcs(processor, logical, tcsAddress, space, out int tcsPage))
-        {
-            return false;
-        }
-
-        try
-        {
-            return TryDescribe(processor, logical, tcsPage, space, ref point);
-        }
-        finally
-        {
-            processor.Epcm.UnlockShared(tcsPage);
-        }
-    }
-
-    private static bool TryDescribe(
-        SgxProcessor processor, LogicalProcessor logical, int tcsPage, ILinearAddressSpace space, ref ResumptionPoint point)
-    {
-        int secsPage = processor.Epcm.EnclaveSecs(tcsPage);
-        ref readonly Tcs tcs = ref processor.TcsOf(tcsPage);
-        ref readonly Secs secs = ref processor.SecsOf(secsPage);
-        uint cssa = tcs.CSsa;
-        if (tcs.State != Tcs.Inactive
-            || (tcs.Flags & (TcsFlags.DBGOPTIN | TcsFlags.AEXNOTIFY)) != 0
-            || !EnclaveEntry.IsAligned(in tcs)
-            || !EnclaveEntry.IsEnterable(processor.Configuration, in secs, in tcs)
-            || cssa == 0
-            || !EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, cssa - 1, out _).IsSuccess)
-        {
-            return false;
-        }
-
+        uint index = tcs.CSsa - 1;
         ulong frameSize = (ulong)secs.SsaFrameSize * PageSize;
-        ulong frame = secs.BaseAddress + tcs.OSsa + (frameSize * (cssa - 1));
-        point = new ResumptionPoint(cssa - 1, frame + frameSize - GprSgx.Size, frame, secs.Attributes.Xfrm);
-        return true;
+        ulong frame = secs.BaseAddress + tcs.OSsa + (frameSize * index);
+        point = new ResumptionPoint(index, frame + frameSize - GprSgx.Size, frame, secs.Attributes.Xfrm);
+        return (tcs.Flags & (TcsFlags.DBGOPTIN | TcsFlags.AEXNOTIFY)) == 0
+            && tcs.CSsa != 0
+            && EnclaveEntry.FindSsaFrame(processor, logical, space, secsPage, in secs, in tcs, index, out _).IsSuccess;
     }
 }
