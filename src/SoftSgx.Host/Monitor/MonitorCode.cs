@@ -125,7 +125,7 @@ internal sealed class MonitorCode
         EventCode? events = isTraced ? new EventCode(monitor) : null;
         Assembler a = monitor.Code;
         Label enter = a.CreateLabel(), resume = a.CreateLabel(), exit = a.CreateLabel();
-        Label slowExit = a.CreateLabel(), slowExitRsi = a.CreateLabel(), call = a.CreateLabel(), called = a.CreateLabel();
+        Label slowExit = a.CreateLabel(), slowExitFlags = a.CreateLabel(), slowExitRsi = a.CreateLabel(), call = a.CreateLabel(), called = a.CreateLabel();
         Label another = a.CreateLabel(), calledAnother = a.CreateLabel();
 
         a.Label(ref enter);
@@ -137,7 +137,7 @@ internal sealed class MonitorCode
         SaveFlags(monitor, EEXIT);
         a.mov(rax, rbx);
         a.shr(rax, 47); // an address of the kernel's half, or none: the leaf's #GP, or a fault behind it
-        a.jne(slowExit);
+        a.jne(slowExitFlags);
         events?.CheckRoom(EEXIT, slowExit);
         a.mov(rdx, Qword(ThreadRecord.AtTcs));
         monitor.Rule(Recovery.SavedRdx, EEXIT);
@@ -176,11 +176,7 @@ internal sealed class MonitorCode
         a.Label(ref slowExitRsi);
         monitor.Rule(Recovery.SavedRsi, EEXIT);
         a.mov(rsi, Qword(ThreadRecord.AtRsi));
-        a.Label(ref slowExit);
-        monitor.Rule(Recovery.SavedRdx, EEXIT);
-        a.mov(rdx, Qword(ThreadRecord.AtRdx));
-        monitor.Rule(Recovery.SavedFlags, EEXIT);
-        a.mov(eax, EEXIT);
+        RestoreLeaf(monitor, EEXIT, ref slowExit, ref slowExitFlags);
 
         // As the trap of the vDSO's function: an rt_sigreturn that only our filter stops. No signal is involved.
         a.Label(ref call);
@@ -215,10 +211,10 @@ internal sealed class MonitorCode
     private static void AssembleEnter(MonitorAssembler monitor, EventCode? events, Label call)
     {
         Assembler a = monitor.Code;
-        Label giveBack = a.CreateLabel(), slow = a.CreateLabel();
+        Label giveBack = a.CreateLabel(), slow = a.CreateLabel(), slowFlags = a.CreateLabel();
         SaveFlags(monitor, EENTER);
         a.cmp(Qword(ThreadRecord.AtTcs), 0);
-        a.jne(slow);
+        a.jne(slowFlags);
         Take(monitor, events, EENTER, slow);
         a.mov(rax, __qword_ptr[rdx + TcsRecord.AtGpr]);
         a.test(rax, rax);
@@ -248,11 +244,7 @@ internal sealed class MonitorCode
 
         a.Label(ref giveBack);
         GiveBack(monitor, EENTER);
-        a.Label(ref slow);
-        monitor.Rule(Recovery.SavedRdx, EENTER);
-        a.mov(rdx, Qword(ThreadRecord.AtRdx));
-        monitor.Rule(Recovery.SavedFlags, EENTER);
-        a.mov(eax, EENTER);
+        RestoreLeaf(monitor, EENTER, ref slow, ref slowFlags);
         a.jmp(call);
     }
 
@@ -351,12 +343,7 @@ internal sealed class MonitorCode
         a.wrgsbase(rax);
         a.Label(ref giveBack);
         GiveBack(monitor, ERESUME);
-        a.Label(ref slow);
-        monitor.Rule(Recovery.SavedRdx, ERESUME);
-        a.mov(rdx, Qword(ThreadRecord.AtRdx));
-        a.Label(ref slowFlags);
-        monitor.Rule(Recovery.SavedFlags, ERESUME);
-        a.mov(eax, ERESUME);
+        RestoreLeaf(monitor, ERESUME, ref slow, ref slowFlags);
         a.jmp(call);
     }
 
@@ -442,6 +429,21 @@ internal sealed class MonitorCode
         a.mov(ecx, (int)TcsRecord.Ready);
         a.@lock.cmpxchg(__qword_ptr[rdx + TcsRecord.AtState], rcx);
         monitor.FindRecord();
+    }
+
+    /// <summary>
+    /// The way to the supervisor, which is to do the leaf: RDX as it was (<paramref name="slow"/>), where it has been changed, and RAX
+    /// (<paramref name="slowFlags"/>).
+    /// </summary>
+    private static void RestoreLeaf(MonitorAssembler monitor, int leaf, ref Label slow, ref Label slowFlags)
+    {
+        Assembler a = monitor.Code;
+        a.Label(ref slow);
+        monitor.Rule(Recovery.SavedRdx, leaf);
+        a.mov(rdx, Qword(ThreadRecord.AtRdx));
+        a.Label(ref slowFlags);
+        monitor.Rule(Recovery.SavedFlags, leaf);
+        a.mov(eax, leaf);
     }
 
     /// <summary>Saves RDX, and the flags but for the zero flag, which is in the record.</summary>
